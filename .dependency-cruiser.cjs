@@ -1,0 +1,98 @@
+/**
+ * The import table of ARCHITECTURE.md ("Rooms"), as rules. Data flows one way:
+ * http -> workflows -> activities -> (domain, database, bus, channels, gateways).
+ */
+const room = (name) => `^src/${name}(/|\\.ts$)`;
+const rooms = (...names) => `^src/(${names.join('|')})(/|\\.ts$)`;
+
+/** Values that a room may import from other rooms and from npm. Types are checked where the table says so. */
+const table = [
+  { name: 'errors', rooms: [], npm: [] },
+  { name: 'log', rooms: [], npm: ['pino'] },
+  { name: 'domain', rooms: ['errors'], npm: [] },
+  { name: 'workflows', rooms: ['domain', 'errors'], npm: ['@temporalio/workflow', '@temporalio/common'] },
+  {
+    name: 'activities',
+    rooms: ['domain', 'database', 'bus', 'channels', 'gateways', 'errors', 'log'],
+    npm: ['@temporalio/activity', '@temporalio/common'],
+  },
+  { name: 'database', rooms: ['domain', 'errors', 'log'], npm: ['pg'] },
+  { name: 'bus', rooms: ['domain', 'errors', 'log'], npm: ['undici', 'ipaddr.js'] },
+  { name: 'channels', rooms: ['domain', 'errors', 'log'], npm: ['twilio'] },
+  { name: 'gateways', rooms: ['domain', 'errors', 'log'], npm: ['undici'] },
+  {
+    name: 'http',
+    rooms: ['domain', 'database', 'bus', 'workflows/messages', 'errors', 'log'],
+    npm: [
+      'express',
+      '@temporalio/client',
+      '@temporalio/common',
+      'zod',
+      '@asteasolutions/zod-to-openapi',
+      'swagger-ui-dist',
+      'helmet',
+      'express-rate-limit',
+      'pino-http',
+      'libphonenumber-js',
+    ],
+  },
+];
+
+const escape = (text) => text.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&');
+
+const forbidden = table.flatMap(({ name, rooms: allowedRooms, npm }) => [
+  {
+    name: `${name}-imports-only-its-rooms`,
+    severity: 'error',
+    from: { path: room(name) },
+    to: {
+      path: '^src/',
+      pathNot: rooms(name, ...allowedRooms),
+      dependencyTypesNot: name === 'workflows' ? ['type-only'] : [],
+    },
+  },
+  {
+    name: `${name}-imports-only-its-packages`,
+    severity: 'error',
+    from: { path: room(name) },
+    to: {
+      path: 'node_modules/',
+      pathNot: npm.length > 0 ? `node_modules/(@types/)?(${npm.map(escape).join('|')})/` : '^$',
+    },
+  },
+]);
+
+module.exports = {
+  forbidden: [
+    ...forbidden,
+    {
+      name: 'workflows-take-only-types-of-activities',
+      severity: 'error',
+      from: { path: room('workflows') },
+      to: { path: '^src/', pathNot: rooms('workflows', 'domain', 'errors', 'activities') },
+    },
+    {
+      name: 'pure-rooms-use-no-node-built-ins',
+      severity: 'error',
+      from: { path: rooms('errors', 'domain', 'workflows') },
+      to: { dependencyTypes: ['core'] },
+    },
+    {
+      name: 'only-dev-imports-dev',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/dev(/|\\.ts$)' },
+      to: { path: '^src/dev/' },
+    },
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    { name: 'no-unresolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
+  ],
+  options: {
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: true,
+    doNotFollow: { path: 'node_modules' },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'require', 'node', 'default', 'types'],
+    },
+  },
+};

@@ -1,0 +1,68 @@
+/**
+ * The payment gateway as the product sees it.
+ *
+ * Contract: every call carries a business idempotency key; the same key with the same request always has the same
+ * outcome at the gateway. A definite answer is returned; a missing or unclear one throws `GatewayUnavailableError`
+ * (retryable: repeat with the same key), an answer that contradicts the request throws `GatewayMismatchError`.
+ * "Look-up found nothing" is never proof that nothing will happen.
+ */
+export interface PaymentGateway {
+  authorize(request: AuthorizeRequest): Promise<AuthorizeResult>;
+  capture(request: CaptureRequest): Promise<CaptureResult>;
+  /** Makes a capture impossible, or tells that it has already happened. Definite either way. */
+  void(request: VoidRequest): Promise<VoidResult>;
+  refund(request: RefundRequest): Promise<RefundResult>;
+  /** Authorizations known for a payment, newest first. */
+  find(query: { paymentId: string }): Promise<Authorization[]>;
+  close(): Promise<void>;
+}
+
+export interface AuthorizeRequest {
+  idempotencyKey: string;
+  paymentId: string;
+  orderId: string;
+  amountMinor: number;
+  currency: string;
+  /** The caller's token of a payment method, for instance `tok_visa`. */
+  method: string;
+}
+
+export type AuthorizeResult =
+  | { kind: 'authorized'; authorizationId: string }
+  | { kind: 'declined'; code: string }
+  /** The customer must act first (3-D Secure). The authorization exists and can be voided. */
+  | { kind: 'requires_action'; authorizationId: string };
+
+export interface CaptureRequest {
+  idempotencyKey: string;
+  authorizationId: string;
+  amountMinor: number;
+  currency: string;
+}
+
+export type CaptureResult = { kind: 'captured'; captureId: string } | { kind: 'refused'; code: string };
+
+export interface VoidRequest {
+  idempotencyKey: string;
+  authorizationId: string;
+}
+
+export type VoidResult = { kind: 'voided' } | { kind: 'already_captured'; captureId: string };
+
+export interface RefundRequest {
+  idempotencyKey: string;
+  refundId: string;
+  captureId: string;
+  amountMinor: number;
+  currency: string;
+}
+
+export type RefundResult = { kind: 'refunded'; gatewayRefundId: string } | { kind: 'refused'; code: string };
+
+export interface Authorization {
+  authorizationId: string;
+  status: 'authorized' | 'declined' | 'requires_action' | 'captured' | 'voided';
+  amountMinor: number;
+  currency: string;
+  captureId: string | null;
+}
