@@ -13,7 +13,8 @@ const table = [
   { name: 'workflows', rooms: ['domain', 'errors'], npm: ['@temporalio/workflow', '@temporalio/common'] },
   {
     name: 'activities',
-    rooms: ['domain', 'database', 'bus', 'channels', 'gateways', 'errors', 'log'],
+    // A successor is started by its name and signal, so activities know the messages, as http does.
+    rooms: ['domain', 'database', 'bus', 'channels', 'gateways', 'workflows/messages', 'errors', 'log'],
     npm: ['@temporalio/activity', '@temporalio/common'],
   },
   { name: 'database', rooms: ['domain', 'errors', 'log'], npm: ['pg'] },
@@ -58,6 +59,7 @@ const forbidden = table.flatMap(({ name, rooms: allowedRooms, npm }) => [
     to: {
       path: 'node_modules/',
       pathNot: npm.length > 0 ? `node_modules/(@types/)?(${npm.map(escape).join('|')})/` : '^$',
+      dependencyTypesNot: ['type-only'],
     },
   },
 ]);

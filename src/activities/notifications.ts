@@ -1,0 +1,160 @@
+import type { Channel, SendResult } from '../channels/channel';
+import {
+  messageBody,
+  nextStep,
+  type NotificationStep,
+  type NotificationWaits,
+} from '../domain/notifications';
+import {
+  claimAttempts,
+  declareAmbiguous,
+  holdAttempt,
+  nextAttemptAfter,
+  ownedSids,
+  readAmbiguousAttempt,
+  readLatestAttempt,
+  recordAttempt,
+  recordLookUp,
+  type AttemptResult,
+  type ClaimedAttempt,
+} from '../database/notifications';
+import { parkStep } from '../database/parked';
+import type { Pool } from '../database/pool';
+import { activityName, withHeartbeat } from './heartbeat';
+
+/** A claim may be sent for this long; a sender that was stopped for longer (a zombie) finds it over and sends nothing. */
+const SEND_WINDOW_MS = 5_000;
+
+export interface NotificationActivities {
+  /** Carries out the next step of a notification and tells what comes after it, and when. Idempotent by attempt. */
+  continueNotification(input: {
+    notificationId: string;
+  }): Promise<{ kind: NotificationStep['kind']; waitMs: number }>;
+}
+
+export interface NotificationDeps {
+  pool: Pool;
+  channels: Record<string, Channel>;
+  waits: NotificationWaits;
+  /** How long a call to the provider may take, in milliseconds. */
+  providerTimeoutMs: number;
+}
+
+/** Sends the first attempts of an order that are due. Part of the grouped delivery step. */
+export async function sendFirstAttempts(deps: NotificationDeps, orderId: string): Promise<void> {
+  const deadline = performance.now() + SEND_WINDOW_MS;
+  const claimed = await claimAttempts(deps.pool, {
+    orderId,
+    claimedBy: activityName(),
+    sendForMs: SEND_WINDOW_MS,
+  });
+  await Promise.all(claimed.map((attempt) => sendClaimed(deps, attempt, deadline)));
+}
+
+/** Makes one call for one claimed attempt and stores what came of it. The row said SENDING before this. */
+async function sendClaimed(deps: NotificationDeps, attempt: ClaimedAttempt, deadline: number): Promise<void> {
+  const channel = deps.channels[attempt.channel];
+  if (channel === undefined) throw new RangeError(`there is no channel ${attempt.channel}`);
+  if (performance.now() >= deadline) {
+    const late = { state: 'READY', code: 'claim_expired', retryInMs: 0 } as const;
+    await recordAttempt(deps.pool, attempt.attemptId, late);
+    return;
+  }
+  const body = bodyOf(attempt);
+  const result = await channel.send({ to: attempt.to, body, attemptId: attempt.attemptId });
+  await recordAttempt(deps.pool, attempt.attemptId, resultOf(result, deps.waits));
+}
+
+function bodyOf(attempt: ClaimedAttempt): string {
+  return messageBody(attempt.template, { orderId: attempt.orderId, ...attempt.facts });
+}
+
+function resultOf(result: SendResult, waits: NotificationWaits): AttemptResult {
+  const { latencyMs } = result;
+  switch (result.kind) {
+    case 'accepted':
+      return { state: 'ACCEPTED', messageSid: result.sid, providerStatus: result.status, latencyMs };
+    case 'rejected':
+      return { state: 'REJECTED', code: result.code, message: result.message, latencyMs };
+    case 'unsent': {
+      const retryInMs = result.retryAfterMs ?? waits.unsentRetryMs;
+      return { state: 'READY', code: result.code, message: result.message, latencyMs, retryInMs };
+    }
+    case 'ambiguous':
+      return { state: 'AMBIGUOUS', code: result.code, message: result.message, latencyMs };
+  }
+}
+
+export function createNotificationActivities(
+  deps: NotificationDeps & { now: () => Date },
+): NotificationActivities {
+  const { pool } = deps;
+
+  async function read(notificationId: string): Promise<NotificationStep & { orderId?: string }> {
+    const latest = await readLatestAttempt(pool, notificationId);
+    if (latest === null) return { kind: 'done' };
+    return { ...nextStep(latest, deps), orderId: latest.orderId };
+  }
+
+  /** Asks the provider for a message that nobody knows the outcome of, and adopts the first that no attempt owns. */
+  async function lookUp(attemptId: string): Promise<void> {
+    const attempt = await readAmbiguousAttempt(pool, attemptId);
+    if (attempt === null) return;
+    const channel = deps.channels[attempt.channel];
+    if (channel === undefined) throw new RangeError(`there is no channel ${attempt.channel}`);
+    const found = await channel.find({ to: attempt.to, body: bodyOf(attempt), since: attempt.startedAt });
+    const owned = await ownedSids(
+      pool,
+      found.map((message) => message.sid),
+    );
+    const oldest = found.filter((message) => !owned.has(message.sid)).at(-1);
+    if (oldest === undefined) return recordLookUp(pool, attemptId);
+    const adopted = {
+      state: 'ACCEPTED',
+      messageSid: oldest.sid,
+      providerStatus: oldest.status,
+      code: 'adopted',
+    } as const;
+    await recordAttempt(pool, attemptId, adopted);
+  }
+
+  async function carryOut(
+    step: Exclude<NotificationStep, { kind: 'done' }> & { orderId?: string },
+  ): Promise<void> {
+    const { attemptId } = step;
+    switch (step.kind) {
+      case 'send': {
+        const deadline = performance.now() + SEND_WINDOW_MS;
+        const claim = { attemptId, claimedBy: activityName(), sendForMs: SEND_WINDOW_MS };
+        for (const attempt of await claimAttempts(pool, claim)) await sendClaimed(deps, attempt, deadline);
+        return;
+      }
+      case 'declare_ambiguous':
+        return declareAmbiguous(pool, attemptId);
+      case 'look_up':
+        return lookUp(attemptId);
+      case 'resend':
+        return nextAttemptAfter(pool, attemptId);
+      case 'hold':
+        await holdAttempt(pool, attemptId);
+        return parkStep(pool, {
+          orderId: step.orderId!,
+          step: `notify:${attemptId}`,
+          reason: 'message_outcome_unknown',
+          workflowId: 'none',
+        });
+    }
+  }
+
+  return {
+    continueNotification: ({ notificationId }) =>
+      withHeartbeat(async () => {
+        const due = await read(notificationId);
+        if (due.kind !== 'done' && due.at <= deps.now().getTime()) await carryOut(due);
+        const next = await read(notificationId);
+        if (next.kind === 'done') return { kind: 'done', waitMs: 0 };
+        // One millisecond at least: the database's clock may be a little ahead of ours.
+        return { kind: next.kind, waitMs: Math.max(1, next.at - deps.now().getTime()) };
+      }),
+  };
+}

@@ -1,0 +1,63 @@
+import { createTarget } from '../bus/targets';
+import { parseConnectionSecret, type ConnectionSecret } from '../bus/targets/connection';
+import type { TargetDeps } from '../bus/targets/kind';
+import type { Target } from '../bus/targets/target';
+import { openConnection } from '../database/connections';
+import type { Pool } from '../database/pool';
+import type { SecretBox } from '../database/secrets';
+import { readTarget } from '../database/targets';
+import { retryPolicyOf, type RetryPolicy } from '../domain/deliveries';
+
+export interface OpenTarget {
+  target: Target;
+  retry: RetryPolicy;
+}
+
+/** The open targets. Address and credentials are live: a change counts from the next delivery on. */
+export interface TargetBook {
+  /** @returns null when there is no target of this name any more */
+  open(name: string): Promise<OpenTarget | null>;
+  close(): Promise<void>;
+}
+
+interface Entry {
+  version: string;
+  open: OpenTarget;
+}
+
+export function createTargetBook(deps: { pool: Pool; box: SecretBox; dependencies: TargetDeps }): TargetBook {
+  const entries = new Map<string, Entry>();
+
+  async function load(name: string): Promise<Entry | null> {
+    const row = await readTarget(deps.pool, name);
+    if (row === null) return null;
+    const version = `${row.updatedAt} ${row.connectionUpdatedAt ?? ''}`;
+    const known = entries.get(name);
+    if (known?.version === version) return known;
+    const connection = row.connection === null ? null : await secretOf(row.connection);
+    const target = createTarget(row.kind, row.config, { ...deps.dependencies, connection });
+    return { version, open: { target, retry: retryPolicyOf(row.retry) } };
+  }
+
+  async function secretOf(connection: string): Promise<ConnectionSecret | null> {
+    const opened = await openConnection(deps.pool, deps.box, connection);
+    return opened === null ? null : parseConnectionSecret({ kind: opened.kind, ...opened.secret });
+  }
+
+  return {
+    async open(name) {
+      const before = entries.get(name);
+      const entry = await load(name);
+      if (entry === null) return null;
+      entries.set(name, entry);
+      // A send that is under way on the old one ends first: closing waits for it.
+      if (before !== undefined && before !== entry) void before.open.target.close();
+      return entry.open;
+    },
+    async close() {
+      const open = [...entries.values()];
+      entries.clear();
+      await Promise.all(open.map((entry) => entry.open.target.close()));
+    },
+  };
+}

@@ -1,0 +1,76 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Client, Connection } from '@temporalio/client';
+import { processEnvironment, readConfig } from './config';
+import { readInstallation } from './database/installation';
+import { createApp } from './http/app';
+import { createHealth, type Health } from './http/health';
+import { configureServer } from './http/server';
+import { runMain } from './main';
+import { openServices, readVersion, temporalConnection, type Services } from './services';
+
+/** Accepted requests may take this long to finish at a shutdown. Longer than the longest wait for a commit (10 s). */
+const DRAIN_MS = 15_000;
+
+/** Builds the app, listens, and stops gracefully: readiness goes first, accepted requests finish. */
+async function main(): Promise<void> {
+  const config = readConfig(processEnvironment());
+  const services = openServices(config, 'aftercommit-api');
+  // Lazy: the API starts, and answers 503, while Temporal is away.
+  const connection = Connection.lazy(temporalConnection(config));
+  const temporal = new Client({ connection, namespace: config.temporal.namespace });
+  const health = createHealth({ pool: services.pool, temporal, log: services.log });
+  await health.start();
+  const app = createApp({
+    pool: services.pool,
+    log: services.log,
+    installation: await readInstallation(services.pool),
+    places: services.places,
+    temporal,
+    secretBox: services.secretBox,
+    access: { keys: [...config.apiKeys], rateLimit: config.rateLimit },
+    allowPrivateTargets: config.allowPrivateTargets,
+    health,
+    version: readVersion(),
+  });
+  const server = createServer(app);
+  configureServer(server);
+  await listen(server, config.host, config.port);
+  const { port } = server.address() as AddressInfo;
+  services.log.info({ host: config.host, port }, 'the API is listening');
+  await untilStopped();
+  await drain(server, health);
+  await connection.close();
+  await close(services, health);
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, resolve);
+  });
+}
+
+function untilStopped(): Promise<void> {
+  return new Promise((resolve) => {
+    process.once('SIGTERM', resolve);
+    process.once('SIGINT', resolve);
+  });
+}
+
+async function drain(server: Server, health: Health): Promise<void> {
+  health.drain();
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const late = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+  await closed;
+  clearTimeout(late);
+}
+
+async function close(services: Services, health: Health): Promise<void> {
+  health.stop();
+  await services.close();
+  services.log.info('the API has stopped');
+}
+
+runMain(main);

@@ -1,0 +1,278 @@
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { ConfigError } from './errors';
+
+/** Scopes of an API key. `admin` implies all. Source: the HTTP contract, "Access". */
+export const SCOPES = ['orders:read', 'orders:write', 'events:write', 'operate', 'admin'] as const;
+export type Scope = (typeof SCOPES)[number];
+
+export interface ApiKey {
+  caller: string;
+  /** Hex of the key's SHA-256; the key itself is nowhere. */
+  sha256: string;
+  scopes: Scope[];
+}
+
+/** Everything that the environment decides, checked once at start. */
+export interface Config {
+  readonly host: string;
+  readonly port: number;
+  readonly logLevel: string;
+  readonly databaseUrl: string;
+  readonly databasePoolSize: number;
+  readonly temporal: {
+    readonly address: string;
+    readonly namespace: string;
+    readonly apiKey: string | undefined;
+    readonly tls: TlsFiles | undefined;
+    /** Where the Web UI is, for links; null when nobody said. */
+    readonly uiUrl: string | null;
+  };
+  readonly twilio: {
+    readonly accountSid: string;
+    readonly authToken: string;
+    readonly from: string;
+    readonly baseUrl: string | undefined;
+  };
+  readonly paymentUrl: string;
+  readonly paymentApiKey: string | undefined;
+  readonly apiKeys: readonly ApiKey[];
+  readonly rateLimit: { readonly limit: number; readonly windowMs: number } | null;
+  readonly secretsKey: Buffer;
+  readonly publicUrl: string;
+  readonly allowPrivateTargets: boolean;
+  /** Waits around a message without an outcome, in milliseconds. */
+  readonly notify: {
+    readonly firstLookUpMs: number;
+    readonly secondLookUpMs: number;
+    readonly timeoutMs: number;
+  };
+  readonly paymentTimeoutMs: number;
+}
+
+export interface TlsFiles {
+  readonly serverName: string | undefined;
+  readonly serverCa: Buffer | undefined;
+  readonly clientCert: Buffer | undefined;
+  readonly clientKey: Buffer | undefined;
+}
+
+export type Environment = Record<string, string | undefined>;
+
+/** Variables whose value may stand in a file that `<NAME>_FILE` names, so that a secret never is in the environment. */
+const SECRETS = [
+  'DATABASE_URL',
+  'TEMPORAL_API_KEY',
+  'TWILIO_AUTH_TOKEN',
+  'AFTERCOMMIT_API_KEYS',
+  'AFTERCOMMIT_PAYMENT_API_KEY',
+  'AFTERCOMMIT_SECRETS_KEY',
+];
+
+const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
+
+const wholeNumber = (from: number, to: number): z.ZodType<number> =>
+  z
+    .string()
+    .regex(/^\d{1,9}$/, 'must be a whole number')
+    .transform(Number)
+    .pipe(z.number().min(from).max(to));
+const url = (...protocols: string[]): z.ZodType<string> =>
+  z.string().refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol), {
+    message: `must be a URL that begins with ${protocols.join(' or ')}//`,
+  });
+const flag = z.enum(['true', 'false'], 'must be true or false').transform((text) => text === 'true');
+
+const apiKeys = z.string().transform((text, context): ApiKey[] =>
+  text.split(',').map((entry, index) => {
+    const [caller, sha256, ...scopes] = entry.trim().split(':');
+    const names = scopes.join(':').split('+');
+    const fine =
+      /^[A-Za-z0-9._-]{1,64}$/.test(caller ?? '') &&
+      /^[0-9a-f]{64}$/i.test(sha256 ?? '') &&
+      names.every((name) => (SCOPES as readonly string[]).includes(name));
+    if (!fine) {
+      context.addIssue(
+        `entry ${index + 1} must be name:sha256-of-key:scope+scope, with scopes of ${SCOPES.join(', ')}`,
+      );
+    }
+    return { caller: caller ?? '', sha256: (sha256 ?? '').toLowerCase(), scopes: names as Scope[] };
+  }),
+);
+
+const rateLimit = z
+  .string()
+  .regex(/^[1-9]\d{0,6}\/[1-9]\d{0,3}[smh]$/, 'must look like 100/1m')
+  .transform((text) => {
+    const [, limit, count, unit] = /^(\d+)\/(\d+)([smh])$/.exec(text)!;
+    const unitMs = { s: 1_000, m: 60_000, h: 3_600_000 }[unit as 's' | 'm' | 'h'];
+    return { limit: Number(limit), windowMs: Number(count) * unitMs };
+  });
+
+const secretsKey = z
+  .string()
+  .transform((text) => Buffer.from(text, 'base64'))
+  .refine((key) => key.length === 32, 'must be 32 bytes in base64');
+
+const variables = z.object({
+  HOST: z.string().default('127.0.0.1'),
+  PORT: wholeNumber(0, 65_535).default(3000),
+  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  DATABASE_URL: url('postgres:', 'postgresql:'),
+  AFTERCOMMIT_DATABASE_POOL_SIZE: wholeNumber(1, 1_000).default(20),
+  TEMPORAL_ADDRESS: z.string().regex(/^[^\s:/]+:\d{1,5}$|^\[[0-9a-f:]+\]:\d{1,5}$/i, 'must be host:port'),
+  TEMPORAL_NAMESPACE: z.string().default('default'),
+  TEMPORAL_API_KEY: z.string().optional(),
+  TEMPORAL_TLS: flag.optional(),
+  TEMPORAL_TLS_SERVER_NAME: z.string().optional(),
+  TEMPORAL_TLS_SERVER_CA_CERT_PATH: z.string().optional(),
+  TEMPORAL_TLS_CLIENT_CERT_PATH: z.string().optional(),
+  TEMPORAL_TLS_CLIENT_KEY_PATH: z.string().optional(),
+  TWILIO_ACCOUNT_SID: z.string().regex(/^AC[0-9a-fA-F]{32}$/, 'must be AC and 32 hexadecimal digits'),
+  TWILIO_AUTH_TOKEN: z.string(),
+  TWILIO_FROM: z.string(),
+  AFTERCOMMIT_TWILIO_URL: url('http:', 'https:').optional(),
+  AFTERCOMMIT_TWILIO_TIMEOUT_MS: wholeNumber(100, 60_000).default(10_000),
+  AFTERCOMMIT_NOTIFY_FIRST_LOOK_UP_MS: wholeNumber(0, 3_600_000).default(30_000),
+  AFTERCOMMIT_NOTIFY_SECOND_LOOK_UP_MS: wholeNumber(0, 3_600_000).default(60_000),
+  AFTERCOMMIT_PAYMENT_URL: url('http:', 'https:'),
+  AFTERCOMMIT_PAYMENT_API_KEY: z.string().optional(),
+  AFTERCOMMIT_PAYMENT_TIMEOUT_MS: wholeNumber(100, 12_000).default(10_000),
+  AFTERCOMMIT_API_KEYS: apiKeys.default([]),
+  AFTERCOMMIT_RATE_LIMIT: rateLimit.nullable().default(null),
+  AFTERCOMMIT_SECRETS_KEY: secretsKey,
+  AFTERCOMMIT_PUBLIC_URL: url('http:', 'https:').optional(),
+  AFTERCOMMIT_ALLOW_PRIVATE_TARGETS: flag.default(false),
+  AFTERCOMMIT_TEMPORAL_UI_URL: url('http:', 'https:').optional(),
+});
+
+/** Variables that other parts of the product read: the development command, and the location of its data. */
+const KNOWN_ELSEWHERE = ['AFTERCOMMIT_DATA_DIR', 'AFTERCOMMIT_CACHE_DIR'];
+
+/**
+ * Reads and checks the environment.
+ * @throws ConfigError that names every variable that is missing or wrong, all at once, and no value of any
+ */
+export function readConfig(environment: Environment): Config {
+  const problems: string[] = [];
+  const given = readFiles(environment, problems);
+  for (const name of unknownNames(environment)) problems.push(`${name}: there is no such setting`);
+
+  const parsed = variables.safeParse(given);
+  if (!parsed.success) problems.push(...parsed.error.issues.map((issue) => describe(issue, given)));
+  const tls = parsed.success ? readTls(parsed.data, problems) : undefined;
+  if (parsed.success && parsed.data.AFTERCOMMIT_API_KEYS.length === 0 && !LOOPBACK.has(parsed.data.HOST)) {
+    problems.push('HOST: without AFTERCOMMIT_API_KEYS the service listens on loopback only');
+  }
+  if (!parsed.success || problems.length > 0) {
+    throw new ConfigError(
+      `The configuration is wrong:\n${problems.map((problem) => `  ${problem}`).join('\n')}`,
+    );
+  }
+  return freeze(parsed.data, tls);
+}
+
+/** Empty is unset; `<NAME>_FILE` gives the value of a secret. */
+function readFiles(environment: Environment, problems: string[]): Environment {
+  const given: Environment = {};
+  for (const [name, value] of Object.entries(environment)) if (value !== '') given[name] = value;
+  for (const name of SECRETS) {
+    const file = given[`${name}_FILE`];
+    if (file === undefined) continue;
+    if (given[name] !== undefined) problems.push(`${name}: is set, and so is ${name}_FILE; set one of them`);
+    try {
+      given[name] = readFileSync(file, 'utf8').trim();
+    } catch {
+      problems.push(`${name}_FILE: the file cannot be read`);
+    }
+  }
+  return given;
+}
+
+/** Our own prefix makes a misspelt name recognizable. */
+function unknownNames(environment: Environment): string[] {
+  const known = new Set([
+    ...Object.keys(variables.shape),
+    ...SECRETS.map((name) => `${name}_FILE`),
+    ...KNOWN_ELSEWHERE,
+  ]);
+  return Object.keys(environment).filter(
+    (name) => /^aftercommit_/i.test(name) && !known.has(name) && environment[name] !== '',
+  );
+}
+
+function describe(issue: z.core.$ZodIssue, given: Environment): string {
+  const name = String(issue.path[0]);
+  return `${name}: ${given[name] === undefined ? 'is missing' : issue.message}`;
+}
+
+type Variables = z.infer<typeof variables>;
+
+function readTls(values: Variables, problems: string[]): TlsFiles | undefined {
+  const read = (name: keyof Variables): Buffer | undefined => {
+    const path = values[name];
+    if (typeof path !== 'string') return undefined;
+    try {
+      return readFileSync(path);
+    } catch {
+      problems.push(`${name}: the file cannot be read`);
+      return undefined;
+    }
+  };
+  const serverCa = read('TEMPORAL_TLS_SERVER_CA_CERT_PATH');
+  const clientCert = read('TEMPORAL_TLS_CLIENT_CERT_PATH');
+  const clientKey = read('TEMPORAL_TLS_CLIENT_KEY_PATH');
+  if (
+    (values.TEMPORAL_TLS_CLIENT_CERT_PATH === undefined) !==
+    (values.TEMPORAL_TLS_CLIENT_KEY_PATH === undefined)
+  ) {
+    problems.push('TEMPORAL_TLS_CLIENT_CERT_PATH, TEMPORAL_TLS_CLIENT_KEY_PATH: set both or none');
+  }
+  const serverName = values.TEMPORAL_TLS_SERVER_NAME;
+  const wanted = values.TEMPORAL_TLS ?? [serverName, serverCa, clientCert].some((part) => part !== undefined);
+  // An API key goes over TLS only; Temporal Cloud has no other way.
+  return wanted || values.TEMPORAL_API_KEY !== undefined
+    ? { serverName, serverCa, clientCert, clientKey }
+    : undefined;
+}
+
+function freeze(values: Variables, tls: TlsFiles | undefined): Config {
+  return Object.freeze({
+    host: values.HOST,
+    port: values.PORT,
+    logLevel: values.LOG_LEVEL,
+    databaseUrl: values.DATABASE_URL,
+    databasePoolSize: values.AFTERCOMMIT_DATABASE_POOL_SIZE,
+    temporal: {
+      address: values.TEMPORAL_ADDRESS,
+      namespace: values.TEMPORAL_NAMESPACE,
+      apiKey: values.TEMPORAL_API_KEY,
+      tls,
+      uiUrl: values.AFTERCOMMIT_TEMPORAL_UI_URL?.replace(/\/$/, '') ?? null,
+    },
+    twilio: {
+      accountSid: values.TWILIO_ACCOUNT_SID,
+      authToken: values.TWILIO_AUTH_TOKEN,
+      from: values.TWILIO_FROM,
+      baseUrl: values.AFTERCOMMIT_TWILIO_URL,
+    },
+    paymentUrl: values.AFTERCOMMIT_PAYMENT_URL,
+    paymentApiKey: values.AFTERCOMMIT_PAYMENT_API_KEY,
+    apiKeys: values.AFTERCOMMIT_API_KEYS,
+    rateLimit: values.AFTERCOMMIT_RATE_LIMIT,
+    secretsKey: values.AFTERCOMMIT_SECRETS_KEY,
+    publicUrl: values.AFTERCOMMIT_PUBLIC_URL ?? `http://${values.HOST}:${values.PORT}`,
+    allowPrivateTargets: values.AFTERCOMMIT_ALLOW_PRIVATE_TARGETS,
+    notify: {
+      firstLookUpMs: values.AFTERCOMMIT_NOTIFY_FIRST_LOOK_UP_MS,
+      secondLookUpMs: values.AFTERCOMMIT_NOTIFY_SECOND_LOOK_UP_MS,
+      timeoutMs: values.AFTERCOMMIT_TWILIO_TIMEOUT_MS,
+    },
+    paymentTimeoutMs: values.AFTERCOMMIT_PAYMENT_TIMEOUT_MS,
+  });
+}
+
+/** The environment of this process. Nothing else in the product reads it. */
+export function processEnvironment(): Environment {
+  return process.env;
+}

@@ -1,0 +1,51 @@
+import { createHash } from 'node:crypto';
+
+/**
+ * UUIDv5 of RFC 9562: the same namespace and name always give the same id, so a repeat meets its own rows.
+ * @throws TypeError when `namespace` is not a UUID: a bug in the caller
+ */
+export function uuidV5(namespace: string, name: string): string {
+  const space = Buffer.from(namespace.replaceAll('-', ''), 'hex');
+  if (space.length !== 16) throw new TypeError('namespace must be a UUID');
+  const bytes = createHash('sha1').update(space).update(name, 'utf8').digest().subarray(0, 16);
+  bytes[6] = (bytes[6]! & 0x0f) | 0x50;
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
+  const hex = bytes.toString('hex');
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
+}
+
+/** Source: design, section 3. The caller's name keeps callers apart; the newline cannot stand in either part. */
+export function orderIdOf(namespace: string, caller: string, idempotencyKey: string): string {
+  return uuidV5(namespace, `${caller}\n${idempotencyKey}`);
+}
+
+/** Source: reliability, INV-OUTBOX. */
+export function eventIdOf(orderId: string, type: string, seq: number): string {
+  return uuidV5(orderId, `${type}\n${seq}`);
+}
+
+export function paymentIdOf(orderId: string): string {
+  return uuidV5(orderId, 'payment');
+}
+
+/** A refund that a caller asked for. */
+export function refundIdOf(orderId: string, caller: string, idempotencyKey: string): string {
+  return uuidV5(orderId, `refund\n${caller}\n${idempotencyKey}`);
+}
+
+/** The undo of a whole payment, whoever asks for it. Source: design, saga rules. */
+export function undoRefundIdOf(paymentId: string): string {
+  return uuidV5(paymentId, 'undo');
+}
+
+export function notificationIdOf(eventId: string, customerId: string, template: string): string {
+  return uuidV5(eventId, `${template}\n${customerId}`);
+}
+
+export function attemptIdOf(notificationId: string, channel: string, n: number): string {
+  return uuidV5(notificationId, `${channel}\n${n}`);
+}
+
+export function deliveryIdOf(eventId: string, ruleName: string, targetName: string): string {
+  return uuidV5(eventId, `${ruleName}\n${targetName}`);
+}

@@ -1,0 +1,299 @@
+-- Everything the product owns lives in one schema, so that it can share a database with the caller's own tables.
+create schema if not exists aftercommit;
+
+-- One row: what makes this installation's ids and fingerprints its own.
+create table aftercommit.installation (
+  only_row        boolean primary key default true check (only_row),
+  -- Order ids are UUIDv5 in this namespace, so two installations never share an id.
+  namespace       uuid not null default gen_random_uuid(),
+  -- Key of the fingerprints' HMAC: whoever sees a fingerprint cannot guess the body behind it.
+  fingerprint_key text not null default replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''),
+  -- Rises with every change of a rule, so that a process knows when its compiled rules are old.
+  rules_version   bigint not null default 1,
+  created_at      timestamptz not null default now()
+);
+insert into aftercommit.installation default values;
+
+-- Who changed what by hand and why. Append-only.
+create table aftercommit.audit (
+  id      bigint generated always as identity primary key,
+  at      timestamptz not null default now(),
+  actor   text not null,
+  action  text not null,
+  subject text not null,
+  detail  jsonb not null
+);
+create function aftercommit.refuse_change() returns trigger language plpgsql as $$
+begin
+  raise exception 'table % is append-only', tg_table_name using errcode = 'restrict_violation';
+end $$;
+create trigger audit_is_append_only before update or delete on aftercommit.audit
+  for each row execute function aftercommit.refuse_change();
+
+-- What was asked for, written before the workflow starts. The body holds personal data until the commit has moved it
+-- into the order's own rows; then it is set to null. The fingerprint stays as long as the key is honoured.
+create table aftercommit.order_requests (
+  order_id    uuid primary key,
+  caller      text not null,
+  fingerprint text not null,
+  body        jsonb,
+  created_at  timestamptz not null default now()
+);
+-- Reconciliation asks for the undecided ones, which still have a body; decided rows are not in this index.
+create index order_requests_undecided on aftercommit.order_requests (created_at) where body is not null;
+
+-- The row that says that a step was done, fenced or undone. It is what makes at-least-once activities safe.
+create table aftercommit.step_receipts (
+  order_id      uuid not null,
+  step          text not null,
+  op            text not null check (op in ('do', 'undo')),
+  state         text not null check (state in ('intended', 'done', 'refused', 'fenced')),
+  outcome       jsonb not null default '{}',
+  -- The first decided answer to the caller, replayed byte for byte. Only `commit` receipts have one.
+  answer_status int,
+  answer_body   text,
+  created_at    timestamptz not null default now(),
+  updated_at    timestamptz not null default now(),
+  primary key (order_id, step, op)
+);
+
+create table aftercommit.inventory (
+  sku        text primary key,
+  available  int not null check (available >= 0),
+  reserved   int not null default 0 check (reserved >= 0),
+  sold       int not null default 0 check (sold >= 0),
+  updated_at timestamptz not null default now()
+) with (fillfactor = 50);
+
+create table aftercommit.orders (
+  order_id       uuid primary key,
+  caller         text not null,
+  customer_id    text not null,
+  status         text not null check (status in ('PENDING_PAYMENT', 'CONFIRMED', 'SHIPPED', 'COMPLETED', 'COMPENSATING',
+                                                 'CANCELLED', 'EXPIRED', 'FAILED')),
+  payment_mode   text not null check (payment_mode in ('none', 'charge', 'wait')),
+  payment_status text not null check (payment_status in ('NONE', 'PENDING', 'PAID', 'PARTIALLY_REFUNDED', 'REFUNDED', 'FAILED')),
+  total_minor    bigint not null check (total_minor >= 0),
+  currency       text not null,
+  -- How the order is being closed while its compensations run: { event, status, code }.
+  ending         jsonb,
+  last_seq       int not null,
+  epoch          int not null default 1,
+  workflow_id    text not null,
+  created_at     timestamptz not null,
+  updated_at     timestamptz not null
+) with (fillfactor = 70);
+create index orders_by_time on aftercommit.orders (created_at desc, order_id desc);
+create index orders_by_customer on aftercommit.orders (customer_id, created_at desc, order_id desc);
+
+create table aftercommit.order_lines (
+  order_id         uuid not null references aftercommit.orders on delete cascade,
+  line_number      int not null,
+  sku              text not null,
+  quantity         int not null check (quantity > 0),
+  unit_price_minor bigint not null check (unit_price_minor >= 0),
+  primary key (order_id, line_number)
+);
+
+-- The only place where an order's personal data lives: erase the row and nothing is left.
+create table aftercommit.order_contacts (
+  order_id    uuid primary key references aftercommit.orders on delete cascade,
+  customer_id text not null,
+  phone       text not null,
+  channels    text[] not null
+);
+create index order_contacts_by_customer on aftercommit.order_contacts (customer_id);
+
+-- Events, committed with the state change that they tell of.
+create table aftercommit.outbox (
+  id             uuid primary key,
+  aggregate_type text not null,
+  aggregate_id   uuid not null,
+  seq            int not null,
+  source         text not null,
+  type           text not null,
+  payload        jsonb not null,
+  headers        jsonb not null default '{}',
+  created_at     timestamptz not null,
+  -- When the rules were evaluated and the deliveries frozen.
+  routed_at      timestamptz,
+  -- When the last of its deliveries was delivered.
+  published_at   timestamptz,
+  workflow_id    text not null,
+  unique (aggregate_type, aggregate_id, seq)
+);
+create index outbox_by_aggregate on aftercommit.outbox (aggregate_id, seq);
+create index outbox_by_time on aftercommit.outbox (created_at desc, id desc);
+create index outbox_unpublished on aftercommit.outbox (created_at, id) where published_at is null;
+
+create table aftercommit.connections (
+  name        text primary key,
+  kind        text not null check (kind in ('basic', 'bearer', 'api_key')),
+  -- AES-256-GCM over the JSON of the secret; key_id says which key, so that keys can rotate.
+  key_id      text not null,
+  nonce       bytea not null,
+  ciphertext  bytea not null,
+  created_at  timestamptz not null default now(),
+  updated_at  timestamptz not null default now()
+);
+
+create table aftercommit.targets (
+  name       text primary key,
+  kind       text not null,
+  config     jsonb not null,
+  connection text references aftercommit.connections (name),
+  retry      jsonb not null default '{}',
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now()
+);
+
+create table aftercommit.rules (
+  name        text primary key,
+  description text,
+  pattern     jsonb not null,
+  state       text not null check (state in ('ENABLED', 'DISABLED', 'PAUSED')),
+  created_at  timestamptz not null default now(),
+  updated_at  timestamptz not null default now()
+);
+create table aftercommit.rule_targets (
+  rule_name   text not null references aftercommit.rules (name) on delete cascade,
+  position    int not null,
+  target_name text not null references aftercommit.targets (name),
+  transformer jsonb,
+  primary key (rule_name, position),
+  unique (rule_name, target_name)
+);
+create index rule_targets_by_target on aftercommit.rule_targets (target_name);
+
+-- One event to one target. Target and transformer are frozen when the rules are evaluated; the address and the
+-- credentials stay live. The target is named without a foreign key check on rules: a rule may go, its deliveries stay.
+create table aftercommit.deliveries (
+  delivery_id     uuid primary key,
+  event_id        uuid not null references aftercommit.outbox (id),
+  aggregate_id    uuid not null,
+  seq             int not null,
+  rule_name       text not null,
+  target_name     text not null references aftercommit.targets (name),
+  transformer     jsonb,
+  state           text not null default 'READY' check (state in ('READY', 'SENDING', 'DELIVERED', 'DEAD')),
+  attempts        int not null default 0,
+  claimed_by      text,
+  send_until      timestamptz,
+  next_attempt_at timestamptz not null default now(),
+  first_attempt_at timestamptz,
+  error_code      text,
+  created_at      timestamptz not null default now(),
+  finished_at     timestamptz,
+  unique (event_id, rule_name, target_name)
+) with (fillfactor = 70);
+create index deliveries_by_aggregate on aftercommit.deliveries (aggregate_id, target_name, seq);
+create index deliveries_by_time on aftercommit.deliveries (created_at desc, delivery_id desc);
+create index deliveries_open on aftercommit.deliveries (target_name) where state in ('READY', 'SENDING');
+
+create table aftercommit.delivery_attempts (
+  delivery_id uuid not null references aftercommit.deliveries on delete cascade,
+  n           int not null,
+  started_at  timestamptz not null,
+  latency_ms  int,
+  http_status int,
+  -- null until a result is known: a crash between the send and its record leaves it so.
+  result      text check (result in ('delivered', 'retry', 'dead')),
+  error_code  text,
+  error       text,
+  primary key (delivery_id, n)
+);
+
+-- What a person is told of one event.
+create table aftercommit.notifications (
+  notification_id uuid primary key,
+  event_id        uuid not null references aftercommit.outbox (id),
+  order_id        uuid not null references aftercommit.orders,
+  customer_id     text not null,
+  template        text not null,
+  status          text not null default 'PENDING' check (status in ('PENDING', 'DELIVERED', 'UNREACHED', 'SUPPRESSED', 'EXPIRED')),
+  created_at      timestamptz not null,
+  updated_at      timestamptz not null,
+  unique (event_id, customer_id, template)
+);
+create index notifications_by_order on aftercommit.notifications (order_id);
+
+-- One call to a provider on one channel. Written before the call; the sid is stored after it.
+create table aftercommit.notification_attempts (
+  attempt_id      uuid primary key,
+  notification_id uuid not null references aftercommit.notifications on delete cascade,
+  order_id        uuid not null,
+  n               int not null,
+  channel         text not null check (channel in ('sms', 'whatsapp', 'voice')),
+  state           text not null default 'READY' check (state in ('READY', 'SENDING', 'ACCEPTED', 'REJECTED', 'AMBIGUOUS', 'HELD')),
+  claimed_by      text,
+  send_until      timestamptz,
+  next_attempt_at timestamptz not null default now(),
+  started_at      timestamptz,
+  -- How often the provider was asked for a message without an outcome, and when last.
+  look_ups        int not null default 0,
+  looked_up_at    timestamptz,
+  -- True once it was ambiguous, however it ended: every ambiguous attempt is counted.
+  was_ambiguous   boolean not null default false,
+  message_sid     text unique,
+  provider_status text,
+  error_code      text,
+  error           text,
+  latency_ms      int,
+  created_at      timestamptz not null,
+  finished_at     timestamptz,
+  unique (notification_id, channel, n)
+);
+create index notification_attempts_by_order on aftercommit.notification_attempts (order_id);
+create index notification_attempts_unfinished on aftercommit.notification_attempts (created_at) where state in ('READY', 'SENDING', 'AMBIGUOUS');
+
+create table aftercommit.payments (
+  payment_id       uuid primary key,
+  order_id         uuid not null unique references aftercommit.orders,
+  method           text not null,
+  amount_minor     bigint not null check (amount_minor >= 0),
+  currency         text not null,
+  state            text not null default 'INTENDED' check (state in ('INTENDED', 'AUTHORIZED', 'CAPTURED', 'DECLINED', 'VOIDED', 'FAILED')),
+  -- Number in the idempotency key; it rises only after a definite failure of the key before.
+  key_number       int not null default 1,
+  authorization_id text,
+  capture_id       text,
+  captured_minor   bigint not null default 0,
+  refunded_minor   bigint not null default 0,
+  error_code       text,
+  created_at       timestamptz not null,
+  updated_at       timestamptz not null,
+  check (refunded_minor >= 0 and refunded_minor <= captured_minor and captured_minor <= amount_minor)
+);
+
+create table aftercommit.refunds (
+  refund_id         uuid primary key,
+  order_id          uuid not null references aftercommit.orders,
+  payment_id        uuid not null references aftercommit.payments,
+  amount_minor      bigint not null check (amount_minor > 0),
+  currency          text not null,
+  reason            text,
+  restock           boolean not null default false,
+  actor             text not null,
+  fingerprint       text,
+  state             text not null default 'PENDING' check (state in ('PENDING', 'DONE', 'PARKED')),
+  key_number        int not null default 1,
+  gateway_refund_id text,
+  error_code        text,
+  created_at        timestamptz not null,
+  updated_at        timestamptz not null
+);
+create index refunds_by_order on aftercommit.refunds (order_id);
+
+-- A step that has no single right answer waits here for an operator.
+create table aftercommit.parked_steps (
+  parked_id   uuid primary key default gen_random_uuid(),
+  order_id    uuid not null,
+  step        text not null,
+  reason      text not null,
+  workflow_id text not null,
+  state       text not null default 'OPEN' check (state in ('OPEN', 'RESOLVED')),
+  created_at  timestamptz not null default now(),
+  resolved_at timestamptz
+);
+-- A step is parked once at a time, however often its activity is repeated.
+create unique index parked_steps_open on aftercommit.parked_steps (order_id, step) where state = 'OPEN';

@@ -1,0 +1,58 @@
+import type { Pool } from 'pg';
+import { statement } from './transaction';
+
+/** One thing that happened to an order. No personal data. */
+export interface TimelineEntry {
+  /** RFC 3339. */
+  at: string;
+  /** Dotted, past tense, for instance `order.committed` or `notification.accepted`. */
+  type: string;
+  summary: string;
+  data: Record<string, unknown>;
+}
+
+/** Entries at most; an order has some tens. */
+const ENTRIES_MAX = 1_000;
+
+/** Each part gives at, type, summary, data for the order $1. */
+const PARTS = [
+  `select created_at as at, 'request.accepted' as type, 'request written' as summary,
+     jsonb_build_object('caller', caller) as data
+   from aftercommit.order_requests where order_id = $1`,
+  `select created_at, 'transaction.' || case when state = 'done' then 'committed' when state = 'refused' then 'rejected' else 'closed' end,
+     case when state = 'done' then 'order, stock and event committed together' else coalesce(outcome ->> 'code', state) end,
+     outcome
+   from aftercommit.step_receipts where order_id = $1 and step = 'commit' and op = 'do'`,
+  `select created_at, 'transaction.undone', 'stock released: ' || (outcome ->> 'code'), outcome
+   from aftercommit.step_receipts where order_id = $1 and step = 'commit' and op = 'undo'`,
+  `select created_at, 'event.committed', type || ' (seq ' || seq || ')', jsonb_build_object('eventId', id, 'type', type, 'seq', seq)
+   from aftercommit.outbox where aggregate_id = $1`,
+  `select a.started_at, 'delivery.' || coalesce(a.result, 'attempted'),
+     o.type || ' to ' || d.target_name || case when a.result = 'delivered' then '' else ': ' || coalesce(a.error_code, 'no result yet') end,
+     jsonb_build_object('deliveryId', d.delivery_id, 'target', d.target_name, 'rule', d.rule_name, 'attempt', a.n,
+                        'status', a.http_status, 'latencyMs', a.latency_ms, 'code', a.error_code)
+   from aftercommit.delivery_attempts a join aftercommit.deliveries d using (delivery_id) join aftercommit.outbox o on o.id = d.event_id
+   where d.aggregate_id = $1`,
+  `select coalesce(a.finished_at, a.started_at, a.created_at), 'notification.' || lower(a.state),
+     t.template || ' by ' || a.channel || case when a.message_sid is null then '' else ' (' || a.message_sid || ')' end,
+     jsonb_build_object('notificationId', t.notification_id, 'attempt', a.n, 'channel', a.channel, 'messageSid', a.message_sid,
+                        'code', a.error_code, 'latencyMs', a.latency_ms, 'wasAmbiguous', a.was_ambiguous)
+   from aftercommit.notification_attempts a join aftercommit.notifications t using (notification_id) where a.order_id = $1`,
+  `select updated_at, 'payment.' || lower(state), amount_minor || ' ' || currency || coalesce(': ' || error_code, ''),
+     jsonb_build_object('paymentId', payment_id, 'amountMinor', amount_minor, 'currency', currency, 'code', error_code)
+   from aftercommit.payments where order_id = $1`,
+  `select updated_at, 'refund.' || lower(state), amount_minor || ' ' || currency || coalesce(': ' || error_code, ''),
+     jsonb_build_object('refundId', refund_id, 'amountMinor', amount_minor, 'currency', currency, 'code', error_code, 'reason', reason)
+   from aftercommit.refunds where order_id = $1`,
+  `select created_at, 'step.parked', step || ': ' || reason, jsonb_build_object('step', step, 'state', state)
+   from aftercommit.parked_steps where order_id = $1`,
+];
+
+/** What happened to an order, oldest first. */
+export async function readTimeline(pool: Pool, orderId: string): Promise<TimelineEntry[]> {
+  return statement<TimelineEntry>(
+    pool,
+    `select at, type, summary, data from (${PARTS.join(' union all ')}) as entries order by at, type limit ${ENTRIES_MAX}`,
+    [orderId],
+  );
+}

@@ -1,0 +1,123 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Pool, PoolClient } from 'pg';
+import { AppError, DatabaseUnavailableError } from '../errors';
+
+/** What can run a statement: the pool for one statement by itself, a client inside a transaction. */
+export type Queryable = Pick<PoolClient, 'query'>;
+
+/** Tries of a transaction that lost a race. Others finish theirs meanwhile, so ten losses in a row mean something is wrong. */
+const LOST_RACES_MAX = 10;
+/** Tries over lost connections. Few: whoever waits for this answer is told to come back, and Temporal repeats activities. */
+const LOST_CONNECTIONS_MAX = 3;
+const FIRST_WAIT_MS = 25;
+const LONGEST_WAIT_MS = 1_000;
+
+/** The transaction certainly did not happen, and may succeed at once: serialization failure, deadlock, lock timeout. */
+const REPEATABLE = new Set(['40001', '40P01', '55P03']);
+/** The server is going away, coming up, full or read-only after a failover: the same statement may succeed elsewhere or later. */
+const UNAVAILABLE = new Set([
+  '57P01',
+  '57P02',
+  '57P03',
+  '53300',
+  '53400',
+  '25006',
+  '08000',
+  '08001',
+  '08003',
+  '08004',
+  '08006',
+  '08007',
+  '40003',
+]);
+const SOCKET = new Set([
+  'ECONNRESET',
+  'ECONNREFUSED',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'EHOSTUNREACH',
+  'EAI_AGAIN',
+  'ENOENT',
+]);
+/** What the pg package throws without a code when a connection ends under a statement or none is had in time. */
+const LOST =
+  /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Connection ended/i;
+
+export type Failure = 'repeatable' | 'lost' | 'other';
+
+/** Tells a transaction that may be repeated at once from a connection that was lost (outcome unknown) and from a bug. */
+export function classify(error: unknown): Failure {
+  if (error instanceof AppError) return error.retryable ? 'lost' : 'other';
+  if (error instanceof AggregateError)
+    return error.errors.some((one) => classify(one) === 'lost') ? 'lost' : 'other';
+  if (!(error instanceof Error)) return 'other';
+  const code = (error as { code?: unknown }).code;
+  if (typeof code === 'string') {
+    if (REPEATABLE.has(code)) return 'repeatable';
+    if (UNAVAILABLE.has(code) || SOCKET.has(code)) return 'lost';
+  }
+  return LOST.test(error.message) ? 'lost' : 'other';
+}
+
+/**
+ * Runs `work` until it ends definitely: serialization failures, deadlocks, lock timeouts and lost connections repeat it
+ * whole, with full jitter. After a lost connection the outcome is unknown, so `work` must be idempotent; everything in
+ * this room is, by a unique key.
+ * @throws DatabaseUnavailableError (retryable) when the database stays away or busy
+ */
+export async function repeating<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      const failure = classify(error);
+      if (failure === 'other') throw error;
+      if (attempt >= (failure === 'lost' ? LOST_CONNECTIONS_MAX : LOST_RACES_MAX)) {
+        throw new DatabaseUnavailableError(
+          'The database could not finish the statement; repeat the request.',
+          {
+            cause: error,
+            retryAfterSeconds: 2,
+          },
+        );
+      }
+      await delay(Math.random() * Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** attempt));
+    }
+  }
+}
+
+/** One statement, which is a transaction by itself, repeated as `repeating` says. */
+export async function statement<Row extends object>(
+  pool: Pool,
+  text: string,
+  values: unknown[],
+): Promise<Row[]> {
+  return repeating(async () => (await pool.query<Row>(text, values)).rows);
+}
+
+/**
+ * Runs `work` in one READ COMMITTED transaction, repeated as `repeating` says. A client on which anything went wrong is
+ * destroyed, never returned: a half-open transaction must not reach the next user.
+ */
+export async function transaction<T>(pool: Pool, work: (client: PoolClient) => Promise<T>): Promise<T> {
+  return repeating(async () => {
+    const client = await pool.connect();
+    let failure: Error | undefined;
+    // The pool listens for errors of idle clients only; a socket that dies between two statements must not end the process.
+    const remember = (error: Error): void => void (failure = error);
+    client.on('error', remember);
+    try {
+      await client.query('begin');
+      const result = await work(client);
+      await client.query('commit');
+      return result;
+    } catch (error) {
+      failure = error instanceof Error ? error : new Error(String(error));
+      throw error;
+    } finally {
+      client.removeListener('error', remember);
+      client.release(failure);
+    }
+  });
+}

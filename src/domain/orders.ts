@@ -1,0 +1,175 @@
+import type { OrderEventType } from './events';
+import { formatMoney } from './money';
+
+/** Source of all names and meanings here: the HTTP contract, "States and events". */
+export type PaymentMode = 'none' | 'charge' | 'wait';
+export type OrderStatus =
+  | 'PENDING_PAYMENT'
+  | 'CONFIRMED'
+  | 'SHIPPED'
+  | 'COMPLETED'
+  | 'COMPENSATING'
+  | 'CANCELLED'
+  | 'EXPIRED'
+  | 'FAILED';
+/** What a caller can see; the first two are read from the request and its receipt, before or instead of an order. */
+export type VisibleStatus = OrderStatus | 'ACCEPTED' | 'REJECTED';
+export type PaymentStatus = 'NONE' | 'PENDING' | 'PAID' | 'PARTIALLY_REFUNDED' | 'REFUNDED' | 'FAILED';
+
+/** A sale that needs no further step by itself. CONFIRMED is the end for orders that don't ship. */
+const TERMINAL: readonly OrderStatus[] = ['CONFIRMED', 'COMPLETED', 'CANCELLED', 'EXPIRED', 'FAILED'];
+
+export function isTerminal(status: OrderStatus): boolean {
+  return TERMINAL.includes(status);
+}
+
+export interface OrderLine {
+  sku: string;
+  quantity: number;
+  unitPriceMinor: number;
+}
+
+/** The body of `POST /v1/orders` after it was checked. The only place in memory where personal data is carried. */
+export interface OrderRequest {
+  customer: { id: string; phone: string; channels: string[] };
+  lines: OrderLine[];
+  currency: string;
+  payment: { mode: PaymentMode; method?: string | undefined; deadlineSeconds?: number | undefined };
+}
+
+/** How an order ends that is not to be: which event tells of it, and why. */
+export interface Ending {
+  event: Extract<OrderEventType, 'order.cancelled' | 'order.payment_failed'>;
+  status: Extract<OrderStatus, 'CANCELLED' | 'FAILED'>;
+  code: string;
+}
+
+/** What is decided of an order and how far it is: the result of a commit and of every start, which is a resume. */
+export interface OrderProgress {
+  decision: 'committed' | 'rejected' | 'closed';
+  /** Why it was rejected: `out_of_stock`, `unknown_sku` or `transaction_closed`. */
+  code: string | null;
+  status: OrderStatus | 'REJECTED';
+  paymentStatus: PaymentStatus;
+  paymentMode: PaymentMode;
+  paymentId: string | null;
+  /** Which run may change the order. */
+  epoch: number;
+  ending: Ending | null;
+  /** How many events the order has. */
+  lastSeq: number;
+}
+
+/** The sum of an order. Safe: the request's limits keep it far below 2^53. */
+export function totalMinor(lines: readonly OrderLine[]): number {
+  return lines.reduce((sum, line) => sum + line.quantity * line.unitPriceMinor, 0);
+}
+
+/** What the Temporal Web UI shows as a run's summary, for instance `3 lines, EUR 59.90`. No personal data. */
+export function orderSummary(order: { lines: readonly OrderLine[]; currency: string }): string {
+  const count = order.lines.length;
+  return `${count} ${count === 1 ? 'line' : 'lines'}, ${formatMoney(totalMinor(order.lines), order.currency)}`;
+}
+
+/** The state that a commit puts an order in, and where it puts the stock. Source: the HTTP contract, "States and events". */
+export function statesAfterCommit(mode: PaymentMode): {
+  status: OrderStatus;
+  paymentStatus: PaymentStatus;
+  take: 'sold' | 'reserved';
+  event: OrderEventType;
+} {
+  return mode === 'none'
+    ? { status: 'CONFIRMED', paymentStatus: 'NONE', take: 'sold', event: 'order.confirmed' }
+    : { status: 'PENDING_PAYMENT', paymentStatus: 'PENDING', take: 'reserved', event: 'order.placed' };
+}
+
+/** The detail of `order.placed` and `order.confirmed`, without `seq`, which the transaction gives. */
+export function orderDetail(order: {
+  orderId: string;
+  customerId: string;
+  lines: readonly OrderLine[];
+  currency: string;
+}): Record<string, unknown> {
+  return {
+    orderId: order.orderId,
+    customerId: order.customerId,
+    lines: order.lines.map(({ sku, quantity, unitPriceMinor }) => ({ sku, quantity, unitPriceMinor })),
+    totalMinor: totalMinor(order.lines),
+    currency: order.currency,
+  };
+}
+
+/** An order as callers see it. No personal data: the customer is known by the caller's own id. */
+export interface OrderView {
+  orderId: string;
+  status: VisibleStatus;
+  customerId?: string;
+  lines: OrderLine[];
+  totalMinor: number;
+  currency: string;
+  payment: {
+    mode: PaymentMode;
+    status: PaymentStatus;
+    capturedMinor: number;
+    refundedMinor: number;
+    errorCode: string | null;
+  };
+  createdAt: string;
+  updatedAt: string;
+  workflowId: string;
+  links: { self: string; timeline: string; temporalUi: string | null };
+}
+
+/** Where things are seen: the Web UI's address (null when none is known) and the Temporal namespace. */
+export interface Places {
+  temporalUiUrl: string | null;
+  namespace: string;
+}
+
+export function orderWorkflowId(orderId: string): string {
+  return `order/${orderId}`;
+}
+
+export function orderLinks(orderId: string, places: Places): OrderView['links'] {
+  return {
+    self: `/v1/orders/${orderId}`,
+    timeline: `/v1/orders/${orderId}/timeline`,
+    temporalUi: workflowPage(orderWorkflowId(orderId), places),
+  };
+}
+
+/** A workflow's page in the Web UI. Without a run id, the UI lists the runs of this id. */
+export function workflowPage(workflowId: string, places: Places): string | null {
+  if (places.temporalUiUrl === null) return null;
+  return `${places.temporalUiUrl}/namespaces/${encodeURIComponent(places.namespace)}/workflows/${encodeURIComponent(workflowId)}`;
+}
+
+/** The answer to a commit, made before it so that it can be stored with it and replayed byte for byte. */
+export function committedView(order: {
+  orderId: string;
+  request: OrderRequest;
+  at: string;
+  places: Places;
+}): OrderView {
+  const { orderId, request, at, places } = order;
+  const after = statesAfterCommit(request.payment.mode);
+  return {
+    orderId,
+    status: after.status,
+    customerId: request.customer.id,
+    lines: request.lines.map(({ sku, quantity, unitPriceMinor }) => ({ sku, quantity, unitPriceMinor })),
+    totalMinor: totalMinor(request.lines),
+    currency: request.currency,
+    payment: {
+      mode: request.payment.mode,
+      status: after.paymentStatus,
+      capturedMinor: 0,
+      refundedMinor: 0,
+      errorCode: null,
+    },
+    createdAt: at,
+    updatedAt: at,
+    workflowId: orderWorkflowId(orderId),
+    links: orderLinks(orderId, places),
+  };
+}

@@ -1,0 +1,85 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
+import type { Activities } from './activities';
+import { appErrorsAsFailures } from './activities/interceptors';
+import { processEnvironment, readConfig, type Config } from './config';
+import { ConfigError } from './errors';
+import { openActivities, openServices, temporalConnection } from './services';
+import { runMain } from './main';
+import { TASK_QUEUES } from './workflows/messages';
+
+export type Role = keyof typeof TASK_QUEUES;
+const ROLES = Object.keys(TASK_QUEUES) as Role[];
+
+/** Made by `npm run build`: no bundler at start, and every worker of one build runs the same workflow code. */
+const BUNDLE = join(__dirname, 'workflow-bundle.js');
+
+/** How long running activities may take to end at a shutdown. Longer than any call to someone else (30 s). */
+const SHUTDOWN_GRACE = '35s';
+
+/** Options that are the same for each role. */
+function sharedOptions(config: Config, connection: NativeConnection): Omit<WorkerOptions, 'taskQueue'> {
+  return {
+    connection,
+    namespace: config.temporal.namespace,
+    interceptors: { activity: [() => ({ inbound: appErrorsAsFailures })] },
+    shutdownGraceTime: SHUTDOWN_GRACE,
+    // A worker that died keeps its workflows for this long; then any other goes on with them. The default is 10 s.
+    stickyQueueScheduleToStartTimeout: '5s',
+  };
+}
+
+/** What each task queue runs: `orders` and `notify` hold workflows too, `publish` activities only. */
+function roleOptions(role: Role, activities: Activities): Omit<WorkerOptions, 'connection'> {
+  const workflowBundle = { codePath: BUNDLE };
+  switch (role) {
+    case 'orders':
+    case 'notify':
+    case 'maintenance':
+      return { taskQueue: TASK_QUEUES[role], workflowBundle, activities };
+    case 'publish':
+      return { taskQueue: TASK_QUEUES[role], activities };
+  }
+}
+
+/** Runs the workers of these roles in this process until it is told to stop. */
+async function main(): Promise<void> {
+  const roles = readRoles();
+  const config = readConfig(processEnvironment());
+  if (!existsSync(BUNDLE)) throw new ConfigError('The workflow bundle is missing. Run: npm run build');
+  Runtime.install({
+    telemetryOptions: { logging: { filter: { core: 'WARN', other: 'WARN' }, forward: {} } },
+  });
+  const services = openServices(config, 'aftercommit-worker');
+  const { activities, close } = openActivities(services);
+  const connection = await NativeConnection.connect(temporalConnection(config));
+  try {
+    const workers = await Promise.all(
+      roles.map((role) =>
+        Worker.create({ ...sharedOptions(config, connection), ...roleOptions(role, activities) }),
+      ),
+    );
+    services.log.info({ roles }, 'the worker is running');
+    // SIGINT and SIGTERM make each worker drain and its run end.
+    await Promise.all(workers.map((worker) => worker.run()));
+  } finally {
+    await connection.close();
+    await close();
+    await services.close();
+    services.log.info('the worker has stopped');
+  }
+}
+
+function readRoles(): Role[] {
+  const { values } = parseArgs({ options: { roles: { type: 'string' } } });
+  if (values.roles === undefined) return ROLES;
+  const names = values.roles.split(',').map((name) => name.trim());
+  const unknown = names.filter((name) => !(ROLES as string[]).includes(name));
+  if (unknown.length > 0)
+    throw new ConfigError(`--roles: there is no ${unknown.join(', ')}; there are ${ROLES.join(', ')}.`);
+  return names as Role[];
+}
+
+runMain(main);

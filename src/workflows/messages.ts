@@ -1,0 +1,70 @@
+import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
+import { defineSignal, defineUpdate } from '@temporalio/workflow';
+import type { OrderProgress, OrderStatus } from '../domain/orders';
+
+/** What the HTTP room, the workers and the workflows all name: inputs, messages, task queues, search attributes. */
+
+export interface OrderInput {
+  orderId: string;
+}
+
+export interface RefundInput {
+  refundId: string;
+  orderId: string;
+}
+
+export interface NotificationInput {
+  notificationId: string;
+}
+
+/** Names of the workflow types, so that a client needs none of their code. */
+export const WORKFLOW_TYPES = {
+  order: 'orderWorkflow',
+  refund: 'refundWorkflow',
+  delivery: 'deliveryWorkflow',
+  notification: 'notificationWorkflow',
+  reconciliation: 'reconciliationWorkflow',
+} as const;
+
+export const workflowIds = {
+  order: (orderId: string): string => `order/${orderId}`,
+  refund: (refundId: string): string => `refund/${refundId}`,
+  delivery: (orderId: string): string => `deliver/${orderId}`,
+  notification: (notificationId: string): string => `notify/${notificationId}`,
+};
+
+/** Source: design, section 4. */
+export const TASK_QUEUES = {
+  orders: 'orders',
+  publish: 'publish',
+  notify: 'notify',
+  maintenance: 'maintenance',
+} as const;
+
+/** Answers once the commit is decided. */
+export const awaitCommit = defineUpdate<OrderProgress>('awaitCommit');
+/** Every request of one order uses this update id, so that all get the one outcome, on a closed run too. */
+export const COMMIT_UPDATE_ID = 'committed';
+
+/** Asks for the order to be undone; answers with the status that it ended in, which tells whether it was too late. */
+export const cancelOrder = defineUpdate<{ status: OrderStatus | 'REJECTED' }>('cancelOrder');
+export const CANCEL_UPDATE_ID = 'cancelled';
+
+/** Something new may be due: look again. */
+export const eventsWritten = defineSignal('eventsWritten');
+export const attemptChanged = defineSignal('attemptChanged');
+
+/** An operator decided about a parked step. */
+export interface Resolution {
+  step: string;
+  decision: 'retry' | 'skip';
+}
+export const parkedStepResolved = defineSignal<[Resolution]>('parkedStepResolved');
+
+/** What can be searched for in the Web UI. No personal data. */
+export const searchAttributes = {
+  orderId: defineSearchAttributeKey('OrderId', SearchAttributeType.KEYWORD),
+  orderStatus: defineSearchAttributeKey('OrderStatus', SearchAttributeType.KEYWORD),
+  paymentStatus: defineSearchAttributeKey('PaymentStatus', SearchAttributeType.KEYWORD),
+  needsAttention: defineSearchAttributeKey('NeedsAttention', SearchAttributeType.BOOL),
+};

@@ -1,0 +1,24 @@
+import { condition, setHandler, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
+import { parkedStepResolved, searchAttributes, type Resolution } from './messages';
+import { parkStep, unparkStep } from './steps';
+
+/**
+ * Parks a step that has no single right answer until an operator decides. The run stays open and is found by its
+ * `NeedsAttention` search attribute; the step is a row in `parked_steps`.
+ */
+export async function untilResolved(parked: {
+  orderId: string;
+  step: string;
+  reason: string;
+}): Promise<Resolution['decision']> {
+  let decision: Resolution['decision'] | undefined;
+  setHandler(parkedStepResolved, (resolution) => {
+    if (resolution.step === parked.step) decision ??= resolution.decision;
+  });
+  await parkStep({ ...parked, workflowId: workflowInfo().workflowId });
+  upsertSearchAttributes([{ key: searchAttributes.needsAttention, value: true }]);
+  await condition(() => decision !== undefined);
+  await unparkStep(parked);
+  upsertSearchAttributes([{ key: searchAttributes.needsAttention, value: false }]);
+  return decision!;
+}

@@ -1,0 +1,102 @@
+import { proxyActivities, type ActivityOptions } from '@temporalio/workflow';
+import type { Activities } from '../activities';
+import { TASK_QUEUES } from './messages';
+
+/**
+ * Every activity with its timeouts and retry policy, and the reason beside each number. Activities are idempotent by a
+ * business key, so each may be repeated at any time.
+ */
+
+/** A database step ends in milliseconds. Longer means lock timeouts (2 s each) and repeats inside, or a dead worker. */
+const DATABASE_STEP = {
+  taskQueue: TASK_QUEUES.orders,
+  startToCloseTimeout: '10s',
+  // 100 ms first, because most failures are a lost race; 10 s at most, so that a database that returns is met soon.
+  retry: { initialInterval: '100ms', backoffCoefficient: 2, maximumInterval: '10s' },
+} satisfies ActivityOptions;
+
+/**
+ * A commit that has no outcome after this long is fenced: the caller has long had its 202, and stock must not hang on an
+ * order that nobody waits for.
+ */
+const COMMIT_DEADLINE = '2m';
+
+export const { commitOrder } = proxyActivities<Activities>({
+  ...DATABASE_STEP,
+  scheduleToCloseTimeout: COMMIT_DEADLINE,
+  summary: 'commit order, stock and event in one transaction',
+});
+
+export const { closeTransaction } = proxyActivities<Activities>({
+  ...DATABASE_STEP,
+  summary: 'close the transaction: it has not committed and never can, or it has',
+});
+
+export const { settleOrder } = proxyActivities<Activities>({
+  ...DATABASE_STEP,
+  summary: 'settle: sold, confirmed',
+});
+
+export const { beginEnding } = proxyActivities<Activities>({
+  ...DATABASE_STEP,
+  summary: 'stop the order from settling',
+});
+
+export const { endOrder } = proxyActivities<Activities>({
+  ...DATABASE_STEP,
+  summary: 'release stock, close the order',
+});
+
+export const { parkStep, unparkStep } = proxyActivities<Activities>(DATABASE_STEP);
+
+/** Longer than the gateway's own time-out (10 s) for each of authorize, capture and look-up, with their records. */
+const GATEWAY_STEP = {
+  taskQueue: TASK_QUEUES.orders,
+  startToCloseTimeout: '45s',
+  // Heartbeats come every 3 s: a worker that died is noticed after 10 s, not after 45 s.
+  heartbeatTimeout: '10s',
+  retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '30s' },
+} satisfies ActivityOptions;
+
+export const { chargePayment } = proxyActivities<Activities>({
+  ...GATEWAY_STEP,
+  // A customer waits for this. After five minutes without a definite answer the order is undone instead.
+  scheduleToCloseTimeout: '5m',
+  summary: 'authorize and capture at the gateway',
+});
+
+/** Undoing has no deadline: money that is owed stays owed. The order stays visible as COMPENSATING. */
+export const { undoPayment, refundPayment, retryRefund } = proxyActivities<Activities>({
+  ...GATEWAY_STEP,
+  summary: 'undo at the gateway',
+});
+
+/**
+ * One attempt for each delivery that is due, and for each message. The longest single call is a target's 30 s time-out;
+ * several rounds may follow each other as one delivery lets the next one go.
+ */
+export const { deliverEvents } = proxyActivities<Activities>({
+  taskQueue: TASK_QUEUES.publish,
+  startToCloseTimeout: '2m',
+  heartbeatTimeout: '10s',
+  retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '30s' },
+  summary: 'publish the events, tell the customer',
+});
+
+/** One call to the provider (10 s) or one look-up over some pages. */
+export const { continueNotification } = proxyActivities<Activities>({
+  taskQueue: TASK_QUEUES.notify,
+  startToCloseTimeout: '60s',
+  heartbeatTimeout: '10s',
+  retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '1m' },
+  summary: 'next step of a message',
+});
+
+/** A bounded batch of restarts; what is left waits for the next run of the schedule. */
+export const { restartLeftBehind } = proxyActivities<Activities>({
+  taskQueue: TASK_QUEUES.maintenance,
+  startToCloseTimeout: '2m',
+  heartbeatTimeout: '30s',
+  retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '1m', maximumAttempts: 5 },
+  summary: 'restart what nobody works on',
+});
