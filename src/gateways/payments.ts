@@ -17,6 +17,15 @@ export interface PaymentGateway {
   close(): Promise<void>;
 }
 
+/**
+ * The gateway stored a failure of its own as this key's answer for good, and the call may or may not have taken effect:
+ * the key is burnt. Look up what happened (`find`), and only then call again with a new key.
+ */
+export interface StoredError {
+  kind: 'stored_error';
+  code: string;
+}
+
 export interface AuthorizeRequest {
   idempotencyKey: string;
   paymentId: string;
@@ -31,7 +40,8 @@ export type AuthorizeResult =
   | { kind: 'authorized'; authorizationId: string }
   | { kind: 'declined'; code: string }
   /** The customer must act first (3-D Secure). The authorization exists and can be voided. */
-  | { kind: 'requires_action'; authorizationId: string };
+  | { kind: 'requires_action'; authorizationId: string }
+  | StoredError;
 
 export interface CaptureRequest {
   idempotencyKey: string;
@@ -40,7 +50,8 @@ export interface CaptureRequest {
   currency: string;
 }
 
-export type CaptureResult = { kind: 'captured'; captureId: string } | { kind: 'refused'; code: string };
+export type CaptureResult =
+  { kind: 'captured'; captureId: string } | { kind: 'refused'; code: string } | StoredError;
 
 export interface VoidRequest {
   idempotencyKey: string;
@@ -57,7 +68,8 @@ export interface RefundRequest {
   currency: string;
 }
 
-export type RefundResult = { kind: 'refunded'; gatewayRefundId: string } | { kind: 'refused'; code: string };
+export type RefundResult =
+  { kind: 'refunded'; gatewayRefundId: string } | { kind: 'refused'; code: string } | StoredError;
 
 export interface Authorization {
   authorizationId: string;
@@ -65,4 +77,12 @@ export interface Authorization {
   amountMinor: number;
   currency: string;
   captureId: string | null;
+  /** What went back of the capture: a refund whose key is burnt is looked up here by its refundId. */
+  refunds: FoundRefund[];
+}
+
+export interface FoundRefund {
+  refundId: string;
+  gatewayRefundId: string;
+  amountMinor: number;
 }

@@ -1,0 +1,303 @@
+import { Context } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
+import type { WorkflowHandle } from '@temporalio/client';
+import type { Activities } from '../../src/activities';
+import type { OrderProgress } from '../../src/domain/orders';
+import { cancelOrder, parkedStepResolved, WORKFLOW_TYPES } from '../../src/workflows/messages';
+
+/** One path through a workflow: what the activities answer, what happens meanwhile, what must come of it. */
+export interface Scenario {
+  /** The name of its stored history. */
+  name: string;
+  workflowType: string;
+  input: unknown[];
+  /** Answers of activities; one that is not named here and is asked all the same fails the test. */
+  activities: Partial<Activities>;
+  /** Runs beside the workflow once the named activity was asked for the first time. */
+  meanwhile?: { when: keyof Activities; act: (handle: WorkflowHandle) => Promise<void> };
+  /** The activities in the order in which they are asked for. */
+  asks: (keyof Activities)[];
+  result: unknown;
+}
+
+export const ORDER_ID = '11111111-1111-5111-8111-111111111111';
+const PAYMENT_ID = '22222222-2222-5222-8222-222222222222';
+const REFUND_ID = '33333333-3333-5333-8333-333333333333';
+const NOTIFICATION_ID = '44444444-4444-5444-8444-444444444444';
+
+const confirmed: OrderProgress = {
+  decision: 'committed',
+  code: null,
+  status: 'CONFIRMED',
+  paymentStatus: 'NONE',
+  paymentMode: 'none',
+  paymentId: null,
+  epoch: 1,
+  ending: null,
+  lastSeq: 1,
+};
+const placed: OrderProgress = {
+  ...confirmed,
+  status: 'PENDING_PAYMENT',
+  paymentStatus: 'PENDING',
+  paymentMode: 'charge',
+  paymentId: PAYMENT_ID,
+};
+const rejected: OrderProgress = {
+  ...confirmed,
+  decision: 'rejected',
+  code: 'out_of_stock',
+  status: 'REJECTED',
+  lastSeq: 0,
+};
+const closed: OrderProgress = { ...rejected, decision: 'closed', code: 'transaction_closed' };
+const cancelled = { event: 'order.cancelled', status: 'CANCELLED', code: 'cancelled' } as const;
+
+const done = (): Promise<{ waitMs: null }> => Promise.resolve({ waitMs: null });
+const nothing = (): Promise<void> => Promise.resolve();
+
+/** Answers with one value after the other, and the last one from then on. */
+function inTurn<T>(...values: T[]): () => Promise<T> {
+  let next = 0;
+  return () => Promise.resolve(values[Math.min(next++, values.length - 1)]!);
+}
+
+/** A gateway that never answers; ends when nobody waits for it any more. */
+async function neverAnswers(): Promise<never> {
+  const context = Context.current();
+  const beat = setInterval(() => context.heartbeat(), 50);
+  try {
+    return await context.cancelled;
+  } finally {
+    clearInterval(beat);
+  }
+}
+
+const unreachable = (): Promise<never> =>
+  Promise.reject(ApplicationFailure.retryable('the gateway does not answer', 'gateway_unavailable'));
+
+const order = { workflowType: WORKFLOW_TYPES.order, input: [{ orderId: ORDER_ID }] };
+const refund = { workflowType: WORKFLOW_TYPES.refund, input: [{ refundId: REFUND_ID, orderId: ORDER_ID }] };
+
+export const scenarios: Scenario[] = [
+  {
+    ...order,
+    name: 'order-confirmed',
+    activities: { commitOrder: () => Promise.resolve(confirmed), deliverEvents: done },
+    asks: ['commitOrder', 'deliverEvents'],
+    result: { status: 'CONFIRMED' },
+  },
+  {
+    ...order,
+    name: 'order-out-of-stock',
+    activities: { commitOrder: () => Promise.resolve(rejected) },
+    asks: ['commitOrder'],
+    result: { decision: 'rejected', code: 'out_of_stock' },
+  },
+  {
+    ...order,
+    name: 'order-commit-never-decided',
+    activities: {
+      commitOrder: () => Promise.reject(ApplicationFailure.retryable('no database', 'database_unavailable')),
+      closeTransaction: () => Promise.resolve(closed),
+    },
+    asks: ['commitOrder', 'closeTransaction'],
+    result: { decision: 'closed', code: 'transaction_closed' },
+  },
+  {
+    ...order,
+    name: 'order-paid',
+    activities: {
+      commitOrder: () => Promise.resolve(placed),
+      deliverEvents: done,
+      chargePayment: () => Promise.resolve({ kind: 'captured' }),
+      settleOrder: () => Promise.resolve(true),
+    },
+    asks: ['commitOrder', 'deliverEvents', 'chargePayment', 'settleOrder', 'deliverEvents'],
+    result: { status: 'CONFIRMED', paymentStatus: 'PAID' },
+  },
+  {
+    ...order,
+    name: 'order-declined',
+    activities: {
+      commitOrder: inTurn(placed, { ...placed, status: 'FAILED', paymentStatus: 'FAILED' }),
+      deliverEvents: done,
+      chargePayment: () => Promise.resolve({ kind: 'declined', code: 'card_declined' }),
+      beginEnding: () => Promise.resolve(true),
+      undoPayment: () => Promise.resolve({ refundId: null }),
+      endOrder: nothing,
+    },
+    asks: [
+      'commitOrder',
+      'deliverEvents',
+      'chargePayment',
+      'beginEnding',
+      'undoPayment',
+      'endOrder',
+      'commitOrder',
+      'deliverEvents',
+    ],
+    result: { status: 'FAILED' },
+  },
+  {
+    ...order,
+    name: 'order-payment-unknown',
+    activities: {
+      commitOrder: inTurn(placed, { ...placed, status: 'FAILED', paymentStatus: 'FAILED' }),
+      deliverEvents: done,
+      chargePayment: unreachable,
+      beginEnding: () => Promise.resolve(true),
+      undoPayment: () => Promise.resolve({ refundId: null }),
+      endOrder: nothing,
+    },
+    asks: [
+      'commitOrder',
+      'deliverEvents',
+      'chargePayment',
+      'beginEnding',
+      'undoPayment',
+      'endOrder',
+      'commitOrder',
+      'deliverEvents',
+    ],
+    result: { status: 'FAILED' },
+  },
+  {
+    ...order,
+    name: 'order-cancelled',
+    activities: {
+      commitOrder: inTurn(placed, {
+        ...placed,
+        status: 'CANCELLED',
+        paymentStatus: 'FAILED',
+        ending: cancelled,
+      }),
+      deliverEvents: done,
+      chargePayment: neverAnswers,
+      beginEnding: () => Promise.resolve(true),
+      undoPayment: () => Promise.resolve({ refundId: null }),
+      endOrder: nothing,
+    },
+    meanwhile: {
+      when: 'chargePayment',
+      async act(handle) {
+        expect(await handle.executeUpdate(cancelOrder)).toEqual({ status: 'CANCELLED' });
+      },
+    },
+    asks: [
+      'commitOrder',
+      'deliverEvents',
+      'chargePayment',
+      'beginEnding',
+      'undoPayment',
+      'endOrder',
+      'commitOrder',
+      'deliverEvents',
+    ],
+    result: { status: 'CANCELLED' },
+  },
+  {
+    ...order,
+    name: 'order-cancelled-after-capture',
+    activities: {
+      commitOrder: inTurn(
+        { ...placed, status: 'COMPENSATING', ending: cancelled },
+        { ...placed, status: 'CANCELLED', ending: cancelled },
+      ),
+      deliverEvents: done,
+      undoPayment: () => Promise.resolve({ refundId: REFUND_ID }),
+      refundPayment: () => Promise.resolve({ kind: 'refunded' }),
+      endOrder: nothing,
+    },
+    asks: [
+      'commitOrder',
+      'deliverEvents',
+      'undoPayment',
+      'refundPayment',
+      'endOrder',
+      'commitOrder',
+      'deliverEvents',
+    ],
+    result: { status: 'CANCELLED' },
+  },
+  {
+    ...order,
+    name: 'order-settled-too-late',
+    activities: {
+      commitOrder: inTurn(placed, { ...placed, status: 'CANCELLED', ending: cancelled }),
+      deliverEvents: done,
+      chargePayment: () => Promise.resolve({ kind: 'captured' }),
+      settleOrder: () => Promise.resolve(false),
+      beginEnding: () => Promise.resolve(true),
+      undoPayment: () => Promise.resolve({ refundId: REFUND_ID }),
+      refundPayment: () => Promise.resolve({ kind: 'refunded' }),
+      endOrder: nothing,
+    },
+    asks: [
+      'commitOrder',
+      'deliverEvents',
+      'chargePayment',
+      'settleOrder',
+      'beginEnding',
+      'undoPayment',
+      'refundPayment',
+      'endOrder',
+      'commitOrder',
+      'deliverEvents',
+    ],
+    result: { status: 'CANCELLED' },
+  },
+  {
+    ...refund,
+    name: 'refund-done',
+    activities: { refundPayment: () => Promise.resolve({ kind: 'refunded' }), deliverEvents: done },
+    asks: ['refundPayment', 'deliverEvents'],
+    result: { state: 'DONE' },
+  },
+  {
+    ...refund,
+    name: 'refund-parked-then-retried',
+    activities: {
+      refundPayment: inTurn({ kind: 'refused', code: 'refund_refused' }, { kind: 'refunded' }),
+      parkStep: nothing,
+      unparkStep: nothing,
+      retryRefund: nothing,
+      deliverEvents: done,
+    },
+    meanwhile: {
+      when: 'parkStep',
+      act: (handle) => handle.signal(parkedStepResolved, { step: `refund:${REFUND_ID}`, decision: 'retry' }),
+    },
+    asks: ['refundPayment', 'parkStep', 'unparkStep', 'retryRefund', 'refundPayment', 'deliverEvents'],
+    result: { state: 'DONE' },
+  },
+  {
+    name: 'delivery-retried',
+    workflowType: WORKFLOW_TYPES.delivery,
+    input: [{ orderId: ORDER_ID }],
+    activities: { deliverEvents: inTurn<{ waitMs: number | null }>({ waitMs: 3_600_000 }, { waitMs: null }) },
+    asks: ['deliverEvents', 'deliverEvents'],
+    result: undefined,
+  },
+  {
+    name: 'notification-looked-up',
+    workflowType: WORKFLOW_TYPES.notification,
+    input: [{ notificationId: NOTIFICATION_ID }],
+    activities: {
+      continueNotification: inTurn<{ kind: 'look_up' | 'done'; waitMs: number }>(
+        { kind: 'look_up', waitMs: 30_000 },
+        { kind: 'done', waitMs: 0 },
+      ),
+    },
+    asks: ['continueNotification', 'continueNotification'],
+    result: undefined,
+  },
+  {
+    name: 'reconciliation',
+    workflowType: WORKFLOW_TYPES.reconciliation,
+    input: [],
+    activities: { restartLeftBehind: () => Promise.resolve({ requests: 1, deliveries: 2 }) },
+    asks: ['restartLeftBehind'],
+    result: { requests: 1, deliveries: 2 },
+  },
+];
