@@ -1,0 +1,63 @@
+import type { EventEnvelope } from '../domain/events';
+import { InvalidPatternError } from '../errors';
+import { compilePattern } from './pattern';
+import type { TransformerConfig } from './transformer';
+
+/** `PAUSED` matches and its deliveries wait; `DISABLED` matches nothing. Source: the HTTP contract, "Bodies". */
+export type RuleState = 'ENABLED' | 'DISABLED' | 'PAUSED';
+
+/** A rule as it is stored. Names are unique. */
+export interface Rule {
+  name: string;
+  /** Parsed JSON. */
+  pattern: unknown;
+  state: RuleState;
+  targets: readonly { target: string; transformer: TransformerConfig | null }[];
+}
+
+/** One delivery that an event asks for. The transformer is frozen with the delivery. */
+export interface Route {
+  ruleName: string;
+  targetName: string;
+  transformer: TransformerConfig | null;
+}
+
+export interface Router {
+  /** Every target of every rule that matches: rules by name (code units), a rule's targets in their order. Pure. */
+  route(event: EventEnvelope): Route[];
+}
+
+/**
+ * Compiles rules once, for many events.
+ * @throws InvalidPatternError (not retryable) naming the rule when a stored pattern is not valid: routing without it
+ *   would silently lose the events that it asks for
+ */
+export function createRouter(rules: readonly Rule[]): Router {
+  const active = rules
+    .filter((rule) => rule.state !== 'DISABLED')
+    .sort((left, right) => (left.name < right.name ? -1 : 1))
+    .map((rule) => ({ pattern: compileRulePattern(rule), routes: routesOf(rule) }));
+  return {
+    route: (event) => active.filter(({ pattern }) => pattern.matches(event)).flatMap(({ routes }) => routes),
+  };
+}
+
+function compileRulePattern(rule: Rule): ReturnType<typeof compilePattern> {
+  try {
+    return compilePattern(rule.pattern);
+  } catch (error) {
+    if (!(error instanceof InvalidPatternError)) throw error;
+    throw new InvalidPatternError(`Rule ${rule.name}: ${error.message}`, {
+      fields: error.fields,
+      cause: error,
+    });
+  }
+}
+
+function routesOf(rule: Rule): Route[] {
+  return rule.targets.map(({ target, transformer }) => ({
+    ruleName: rule.name,
+    targetName: target,
+    transformer,
+  }));
+}
