@@ -60,7 +60,7 @@ function untilStopped(): Promise<void> {
 
 async function drain(server: Server, health: Health): Promise<void> {
   health.drain();
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  const closed = new Promise<void>((resolve) => void server.close(() => resolve()));
   server.closeIdleConnections();
   const late = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
   await closed;
@@ -68,7 +68,7 @@ async function drain(server: Server, health: Health): Promise<void> {
 }
 
 async function close(services: Services, health: Health): Promise<void> {
-  health.stop();
+  await health.stop();
   await services.close();
   services.log.info('the API has stopped');
 }

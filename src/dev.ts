@@ -6,6 +6,7 @@ import { migrate } from './database/migrate';
 import { createPool } from './database/pool';
 import { setting, type Environment } from './dev/cache';
 import { removeData, startParts, type Parts } from './dev/parts';
+import { untilPolled } from './dev/pollers';
 import { startProcess, type ManagedProcess } from './dev/processes';
 import { curlLine, stockSample, tellSampleOrder } from './dev/story';
 import { ConfigError } from './errors';
@@ -90,7 +91,7 @@ function startOwn(parts: Parts, dataDirectory: string): Promise<ManagedProcess[]
 /** Prints where everything is, and one order's story when no real system would be touched. */
 async function show(parts: Parts, children: ManagedProcess[]): Promise<void> {
   const url = parts.places[0]![1];
-  await untilReady(`${url}/readyz`, children);
+  await Promise.all([untilReady(`${url}/readyz`, children), untilPolled(readConfig(parts.environment))]);
   say('');
   for (const [name, place] of parts.places) say(`${name.padEnd(14)} ${place}`);
   say('');

@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
+import { DefaultLogger, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import type { Activities } from './activities';
 import { appErrorsAsFailures } from './activities/interceptors';
 import { processEnvironment, readConfig, type Config } from './config';
 import { ConfigError } from './errors';
+import type { Logger } from './log';
 import { openActivities, openServices, temporalConnection } from './services';
 import { runMain } from './main';
 import { TASK_QUEUES } from './workflows/messages';
@@ -49,16 +50,17 @@ async function main(): Promise<void> {
   const roles = readRoles();
   const config = readConfig(processEnvironment());
   if (!existsSync(BUNDLE)) throw new ConfigError('The workflow bundle is missing. Run: npm run build');
+  const services = openServices(config, 'aftercommit-worker');
   Runtime.install({
+    logger: temporalLogger(services.log),
     telemetryOptions: { logging: { filter: { core: 'WARN', other: 'WARN' }, forward: {} } },
   });
-  const services = openServices(config, 'aftercommit-worker');
-  const { activities, close } = openActivities(services);
+  const opened = openActivities(services);
   const connection = await NativeConnection.connect(temporalConnection(config));
   try {
     const workers = await Promise.all(
       roles.map((role) =>
-        Worker.create({ ...sharedOptions(config, connection), ...roleOptions(role, activities) }),
+        Worker.create({ ...sharedOptions(config, connection), ...roleOptions(role, opened.activities) }),
       ),
     );
     services.log.info({ roles }, 'the worker is running');
@@ -66,10 +68,17 @@ async function main(): Promise<void> {
     await Promise.all(workers.map((worker) => worker.run()));
   } finally {
     await connection.close();
-    await close();
+    await opened.close();
     await services.close();
     services.log.info('the worker has stopped');
   }
+}
+
+/** Temporal's own lines in ours; its notes of every start and stop are not worth a line. */
+function temporalLogger(log: Logger): DefaultLogger {
+  return new DefaultLogger('WARN', ({ level, message, meta }) => {
+    log[level === 'ERROR' ? 'error' : 'warn'](meta ?? {}, message);
+  });
 }
 
 function readRoles(): Role[] {

@@ -111,7 +111,7 @@ export function envelopeOf(row: OutboxRow): EventEnvelope {
     source: row.source,
     'detail-type': row.type,
     time: row.created_at,
-    detail: { ...row.payload, orderId: row.aggregate_id, seq: row.seq },
+    detail: { orderId: row.aggregate_id, seq: row.seq, ...row.payload },
   };
 }
 

@@ -18,7 +18,7 @@ const parsers = {
   getTypeParser(oid: number, format?: 'text' | 'binary'): unknown {
     if (oid === INT8) return safeInteger;
     if (oid === DATE) return toRfc3339;
-    return types.getTypeParser(oid, format as 'text');
+    return types.getTypeParser(oid, format);
   },
 };
 

@@ -9,7 +9,6 @@ interface Entry {
   data: Record<string, unknown>;
 }
 
-const SKU = 'SKU-1';
 const STOCK = 100;
 /** A story that takes longer has a problem that the Web UI shows better. */
 const STORY_MAX_MS = 60_000;
@@ -18,7 +17,11 @@ const POLL_MS = 200;
 /** The body of the sample order; also what the printed curl line sends. `+15005550006` is a magic number: valid, nobody's. */
 export const SAMPLE_ORDER = {
   customer: { id: 'cus_1', phone: '+15005550006', channels: ['sms'] },
-  lines: [{ sku: SKU, quantity: 2, unitPriceMinor: 1999 }],
+  lines: [
+    { sku: 'SKU-1', quantity: 2, unitPriceMinor: 999 },
+    { sku: 'SKU-2', quantity: 1, unitPriceMinor: 1499 },
+    { sku: 'SKU-3', quantity: 1, unitPriceMinor: 2493 },
+  ],
   currency: 'EUR',
   payment: { mode: 'none' },
 };
@@ -33,11 +36,16 @@ export function curlLine(url: string): string {
   ].join(' ');
 }
 
-/** Puts stock there unless the product is known: a second start goes on with what is left. */
+/** Puts stock there where too little is left: a second start goes on with what there is. */
 export async function stockSample(url: string): Promise<void> {
-  const known = await fetch(`${url}/v1/inventory/${SKU}`);
-  if (known.ok && ((await known.json()) as { available: number }).available >= 2) return;
-  await request(`${url}/v1/inventory/${SKU}`, { method: 'PUT', body: JSON.stringify({ available: STOCK }) });
+  for (const { sku, quantity } of SAMPLE_ORDER.lines) {
+    const known = await fetch(`${url}/v1/inventory/${sku}`);
+    if (known.ok && ((await known.json()) as { available: number }).available >= quantity) continue;
+    await request(`${url}/v1/inventory/${sku}`, {
+      method: 'PUT',
+      body: JSON.stringify({ available: STOCK }),
+    });
+  }
 }
 
 /** Places one order through HTTP and prints what becomes of it, as it happens. */

@@ -74,7 +74,9 @@ export async function createRig(): Promise<Rig> {
         args: scenario.input,
       });
       const acted = reached?.then(() => scenario.meanwhile!.act(handle));
-      const [result] = await Promise.all([handle.result(), acted]);
+      const ended: Promise<unknown> = handle.result();
+      await acted;
+      const result = await ended;
       return { handle, result, asked: await askedBy(handle) };
     },
     async close() {
