@@ -1,7 +1,9 @@
+import { Context } from '@temporalio/activity';
 import type { Channel, SendResult } from '../channels/channel';
 import {
   messageBody,
   nextStep,
+  unsentRetryInMs,
   type NotificationStep,
   type NotificationWaits,
 } from '../domain/notifications';
@@ -62,14 +64,18 @@ async function sendClaimed(deps: NotificationDeps, attempt: ClaimedAttempt, dead
   }
   const body = bodyOf(attempt);
   const result = await channel.send({ to: attempt.to, body, attemptId: attempt.attemptId });
-  await recordAttempt(deps.pool, attempt.attemptId, resultOf(result, deps.waits));
+  await recordAttempt(
+    deps.pool,
+    attempt.attemptId,
+    resultOf(result, unsentRetryInMs(attempt.sends, deps.waits)),
+  );
 }
 
 function bodyOf(attempt: ClaimedAttempt): string {
   return messageBody(attempt.template, { orderId: attempt.orderId, ...attempt.facts });
 }
 
-function resultOf(result: SendResult, waits: NotificationWaits): AttemptResult {
+function resultOf(result: SendResult, unsentRetryMs: number): AttemptResult {
   const { latencyMs } = result;
   switch (result.kind) {
     case 'accepted':
@@ -77,7 +83,7 @@ function resultOf(result: SendResult, waits: NotificationWaits): AttemptResult {
     case 'rejected':
       return { state: 'REJECTED', code: result.code, message: result.message, latencyMs };
     case 'unsent': {
-      const retryInMs = result.retryAfterMs ?? waits.unsentRetryMs;
+      const retryInMs = result.retryAfterMs ?? unsentRetryMs;
       return { state: 'READY', code: result.code, message: result.message, latencyMs, retryInMs };
     }
     case 'ambiguous':
@@ -141,7 +147,7 @@ export function createNotificationActivities(
           orderId: step.orderId!,
           step: `notify:${attemptId}`,
           reason: 'message_outcome_unknown',
-          workflowId: 'none',
+          workflowId: Context.current().info.workflowExecution?.workflowId ?? 'none',
         });
     }
   }

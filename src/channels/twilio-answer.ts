@@ -26,7 +26,8 @@ interface HttpAnswer {
 
 /**
  * Passes a 2xx answer that holds a JSON object.
- * @throws TwilioCallError otherwise: `unsent` for 429, `rejected` for another 4xx in Twilio's own words, `ambiguous` for
+ * @throws TwilioCallError otherwise: `unsent` for 429 and for a refused account, `rejected` for another 4xx in Twilio's own
+ * words, `ambiguous` for
  * everything that does not prove that Twilio itself refused (5xx, a redirect, an HTML page, 408 from some box between)
  */
 export function understandAnswer<Answer extends HttpAnswer>(answer: Answer): Answer {
@@ -45,6 +46,8 @@ export function understandAnswer<Answer extends HttpAnswer>(answer: Answer): Ans
       retryAfterMs(asObject(answer.headers)?.['retry-after']),
     );
   }
+  // The account is refused, not the message: it was not processed, and goes out once the credentials are right.
+  if (status === 401 && typeof given === 'number') throw new TwilioCallError('unsent', code, reason);
   const isRefusal = status >= 400 && status < 500 && status !== 408 && typeof given === 'number';
   throw new TwilioCallError(isRefusal ? 'rejected' : 'ambiguous', code, reason);
 }

@@ -9,6 +9,8 @@ export interface ClaimedAttempt {
   notificationId: string;
   orderId: string;
   n: number;
+  /** Which call of this attempt it is: 1 unless the ones before were certainly not processed. */
+  sends: number;
   channel: string;
   template: Template;
   to: string;
@@ -18,7 +20,7 @@ export interface ClaimedAttempt {
 }
 
 const CLAIMED = `
-  select c.attempt_id as "attemptId", c.notification_id as "notificationId", c.order_id as "orderId", c.n, c.channel,
+  select c.attempt_id as "attemptId", c.notification_id as "notificationId", c.order_id as "orderId", c.n, c.sends, c.channel,
          t.template, k.phone as "to", c.started_at as "startedAt",
          json_build_object('amountMinor', o.payload -> 'amountMinor', 'currency', o.payload -> 'currency') as facts
   from claimed c
@@ -38,7 +40,7 @@ export async function claimAttempts(
     pool,
     `with claimed as (
        update aftercommit.notification_attempts
-       set state = 'SENDING', claimed_by = $3, send_until = now() + $4 * interval '1 millisecond', started_at = now()
+       set state = 'SENDING', claimed_by = $3, send_until = now() + $4 * interval '1 millisecond', started_at = now(), sends = sends + 1
        where state = 'READY' and next_attempt_at <= now()
          and ($1::uuid is null or order_id = $1) and ($2::uuid is null or attempt_id = $2)
        returning *)

@@ -46,7 +46,7 @@ export interface NotificationWaits {
   /** How long the provider may take to show an accepted message in its list. */
   firstLookUpMs: number;
   secondLookUpMs: number;
-  /** Between two tries of a call that was certainly not processed. */
+  /** After the first call that was certainly not processed; doubled after each further one. */
   unsentRetryMs: number;
 }
 
@@ -55,6 +55,14 @@ export const DEFAULT_NOTIFICATION_WAITS: NotificationWaits = {
   secondLookUpMs: 60_000,
   unsentRetryMs: 5_000,
 };
+
+/** A provider that is away for hours is not asked more often than this. */
+const UNSENT_RETRY_MS_MAX = 300_000;
+
+/** In how many milliseconds a message that was certainly not processed is tried again. @param sends - calls so far, 1 or more */
+export function unsentRetryInMs(sends: number, waits: NotificationWaits): number {
+  return Math.min(UNSENT_RETRY_MS_MAX, waits.unsentRetryMs * 2 ** (sends - 1));
+}
 
 /** An order confirmation may be sent again when nobody can find it; the duplicate is counted. At most this often. */
 export const RESENDS_MAX = 2;

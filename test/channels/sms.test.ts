@@ -112,7 +112,7 @@ describe('sms against the fake Twilio', () => {
     expect(JSON.stringify(result)).not.toContain(to);
   });
 
-  it('rejects when the credentials are wrong', async () => {
+  it('keeps a message unsent while the credentials are wrong', async () => {
     const { url, close } = await serveOnce((response) =>
       response.writeHead(401).end('{"code":20003,"message":"Authenticate","status":401}'),
     );
@@ -120,7 +120,7 @@ describe('sms against the fake Twilio', () => {
     const result = await open({ baseUrl: url }).send({ to: TO, body: 'x', attemptId: 'att_1' });
     await close();
 
-    expect(result).toMatchObject({ kind: 'rejected', code: '20003' });
+    expect(result).toMatchObject({ kind: 'unsent', code: '20003' });
   });
 
   it.each([

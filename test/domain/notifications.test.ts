@@ -4,6 +4,7 @@ import {
   messageBody,
   nextStep,
   templateFor,
+  unsentRetryInMs,
   type AttemptState,
   type LatestAttempt,
 } from '../../src/domain/notifications';
@@ -66,6 +67,12 @@ describe('the next step of a notification', () => {
   it.each(['ACCEPTED', 'REJECTED', 'HELD'] as const)('ends at %s', (state) => {
     expect(nextStep(attempt(state), options)).toEqual({ kind: 'done' });
   });
+});
+
+it('asks a provider that is away less and less often, but at least every five minutes', () => {
+  expect([1, 2, 3, 100].map((sends) => unsentRetryInMs(sends, waits))).toEqual([
+    5_000, 10_000, 20_000, 300_000,
+  ]);
 });
 
 describe('what a customer is told', () => {

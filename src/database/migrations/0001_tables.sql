@@ -229,6 +229,8 @@ create table aftercommit.notification_attempts (
   send_until      timestamptz,
   next_attempt_at timestamptz not null default now(),
   started_at      timestamptz,
+  -- Calls that were begun; more than one only after answers that prove that nothing was processed.
+  sends           int not null default 0,
   -- How often the provider was asked for a message without an outcome, and when last.
   look_ups        int not null default 0,
   looked_up_at    timestamptz,
