@@ -9,8 +9,8 @@ import { configureServer } from './http/server';
 import { runMain } from './main';
 import { openServices, readVersion, temporalConnection, type Services } from './services';
 
-/** Accepted requests may take this long to finish at a shutdown. Longer than the longest wait for a commit (10 s). */
-const DRAIN_MS = 15_000;
+/** Accepted requests may take this long to finish at a shutdown: the longest wait for a commit (60 s), and a start (5 s). */
+const DRAIN_MS = 70_000;
 
 /** Builds the app, listens, and stops gracefully: readiness goes first, accepted requests finish. */
 async function main(): Promise<void> {

@@ -1,6 +1,7 @@
 import { getClient } from '@temporalio/activity';
 import { unpublishedOrders } from '../database/events';
 import type { Pool } from '../database/pool';
+import { pendingRefunds } from '../database/refunds';
 import { undecidedRequests } from '../database/requests';
 import { TASK_QUEUES, WORKFLOW_TYPES, workflowIds } from '../workflows/messages';
 import type { Successors } from './deliveries';
@@ -11,9 +12,16 @@ const GRACE_MS = 150_000;
 /** One run restarts at most so many; the schedule comes again. */
 const BATCH_MAX = 500;
 
+/** How many of each were restarted. */
+export interface LeftBehind {
+  requests: number;
+  deliveries: number;
+  refunds: number;
+}
+
 export interface ReconciliationActivities {
-  /** Restarts requests that nobody decided and deliveries that nobody makes. Idempotent: a start meets a running one. */
-  restartLeftBehind(): Promise<{ requests: number; deliveries: number }>;
+  /** Restarts requests that nobody decided, events that nobody routed and refunds that nobody made. A start meets a running one. */
+  restartLeftBehind(): Promise<LeftBehind>;
 }
 
 export function createReconciliationActivities(deps: {
@@ -29,17 +37,33 @@ export function createReconciliationActivities(deps: {
         for (const orderId of requests) await startOrder(orderId);
         const orders = await unpublishedOrders(deps.pool, olderThan, BATCH_MAX);
         for (const orderId of orders) await deps.successors.delivery(orderId);
-        return { requests: requests.length, deliveries: orders.length };
+        const refunds = await pendingRefunds(deps.pool, olderThan, BATCH_MAX);
+        for (const refund of refunds) await startRefund(refund);
+        return { requests: requests.length, deliveries: orders.length, refunds: refunds.length };
       }),
   };
 }
 
+/** What runs goes on; what ended, or never began, begins: every start is a resume. */
+const RESUME = {
+  workflowIdConflictPolicy: 'USE_EXISTING',
+  workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+} as const;
+
 async function startOrder(orderId: string): Promise<void> {
   await getClient().workflow.start(WORKFLOW_TYPES.order, {
+    ...RESUME,
     workflowId: workflowIds.order(orderId),
     taskQueue: TASK_QUEUES.orders,
     args: [{ orderId }],
-    workflowIdConflictPolicy: 'USE_EXISTING',
-    workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+  });
+}
+
+async function startRefund(refund: { refundId: string; orderId: string }): Promise<void> {
+  await getClient().workflow.start(WORKFLOW_TYPES.refund, {
+    ...RESUME,
+    workflowId: workflowIds.refund(refund.refundId),
+    taskQueue: TASK_QUEUES.orders,
+    args: [refund],
   });
 }

@@ -249,7 +249,8 @@ export async function beginEnding(pool: Pool, step: OrderStep & { ending: Ending
 export async function endOrder(pool: Pool, step: OrderStep & { ending: Ending }): Promise<void> {
   const { orderId, at, ending } = step;
   await transaction(pool, async (client) => {
-    if (await insertReceipt(client, { orderId, step: 'commit', op: 'do' }, 'fenced')) return;
+    const closed = { code: 'transaction_closed' };
+    if (await insertReceipt(client, { orderId, step: 'commit', op: 'do' }, 'fenced', closed)) return;
     if (!(await insertReceipt(client, { orderId, step: 'commit', op: 'undo' }, 'done', ending))) return;
     const order = await lockOrder<{ status: OrderStatus; workflow_id: string }>(
       client,

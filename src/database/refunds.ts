@@ -235,3 +235,17 @@ export async function raiseRefundKey(
     [refund.refundId, refund.keyNumber],
   );
 }
+
+/** Refunds that were asked for before `olderThan` (RFC 3339) and are not done, oldest first. For reconciliation. */
+export async function pendingRefunds(
+  pool: Pool,
+  olderThan: string,
+  limit: number,
+): Promise<{ refundId: string; orderId: string }[]> {
+  return statement(
+    pool,
+    `select refund_id as "refundId", order_id as "orderId" from aftercommit.refunds
+     where state = 'PENDING' and created_at < $1 order by created_at limit $2`,
+    [olderThan, limit],
+  );
+}

@@ -296,8 +296,8 @@ export const scenarios: Scenario[] = [
     name: 'reconciliation',
     workflowType: WORKFLOW_TYPES.reconciliation,
     input: [],
-    activities: { restartLeftBehind: () => Promise.resolve({ requests: 1, deliveries: 2 }) },
+    activities: { restartLeftBehind: () => Promise.resolve({ requests: 1, deliveries: 2, refunds: 3 }) },
     asks: ['restartLeftBehind'],
-    result: { requests: 1, deliveries: 2 },
+    result: { requests: 1, deliveries: 2, refunds: 3 },
   },
 ];

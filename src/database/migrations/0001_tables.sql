@@ -285,6 +285,7 @@ create table aftercommit.refunds (
   updated_at        timestamptz not null
 );
 create index refunds_by_order on aftercommit.refunds (order_id);
+create index refunds_pending on aftercommit.refunds (created_at) where state = 'PENDING';
 
 -- A step that has no single right answer waits here for an operator.
 create table aftercommit.parked_steps (

@@ -1,0 +1,65 @@
+import type { Request, Response } from 'express';
+import { isTerminal } from '../domain/orders';
+import { NotFoundError, OrderNotCancellableError, TemporalUnavailableError } from '../errors';
+import type { HttpDeps } from './deps';
+import { readOptionalJsonBody } from './json-body';
+import { readVisibleOrder } from './order-views';
+import { askToCancel, type StartableOrder } from './order-workflow';
+import { waitMsOf } from './prefer';
+import { Reason } from './schemas';
+import { checkBody } from './validation';
+import { z } from './zod';
+
+export const Cancellation = z.strictObject({ reason: Reason.optional() }).openapi('Cancellation');
+
+type VisibleOrder = NonNullable<Awaited<ReturnType<typeof readVisibleOrder>>>;
+
+/**
+ * `POST /v1/orders/{orderId}/cancel`. The workflow decides whether it is too late; here only what is already over is
+ * answered at once. Cancelling twice is the same as cancelling once.
+ */
+export async function cancelOrder(
+  deps: HttpDeps,
+  orderId: string,
+  req: Request,
+  res: Response,
+): Promise<void> {
+  checkBody(Cancellation, await readOptionalJsonBody(req));
+  const waitMs = waitMsOf(req, res);
+  const order = await readKnown(deps, orderId);
+  if (isOver(order)) return answerOutcome(order, res);
+  if (!deps.health.temporal)
+    throw new TemporalUnavailableError('Temporal cannot be reached; repeat the request.');
+
+  const ended = await askToCancel(deps, startable(order), waitMs);
+  const after = await readKnown(deps, orderId);
+  if (ended !== null || isOver(after)) return answerOutcome(after, res);
+  res.status(202).location(after.links.self).json(after);
+}
+
+async function readKnown(deps: HttpDeps, orderId: string): Promise<VisibleOrder> {
+  const order = await readVisibleOrder(deps, orderId);
+  if (order === null) throw new NotFoundError('There is no such order.');
+  return order;
+}
+
+/** True when no cancel can change it any more. */
+function isOver({ status }: VisibleOrder): boolean {
+  if (status === 'ACCEPTED') return false;
+  return status === 'REJECTED' || status === 'SHIPPED' || isTerminal(status);
+}
+
+function answerOutcome(order: VisibleOrder, res: Response): void {
+  if (order.status === 'CANCELLED') {
+    res.status(200).json(order);
+    return;
+  }
+  throw new OrderNotCancellableError('It is too late to cancel this order.', {
+    extensions: { state: order.status },
+  });
+}
+
+function startable({ orderId, status, lines, currency }: VisibleOrder): StartableOrder {
+  const contents = lines === undefined || currency === undefined ? null : { lines, currency };
+  return { orderId, status, contents };
+}

@@ -1,0 +1,37 @@
+import type { Client } from '@temporalio/client';
+import type { Installation } from '../database/installation';
+import type { Pool } from '../database/pool';
+import type { SecretBox } from '../database/secrets';
+import type { Places } from '../domain/orders';
+import type { Logger } from '../log';
+import type { ApiKey } from './authentication';
+import type { Health } from './health';
+
+/** How often one caller may ask. `limit` requests per `windowMs` milliseconds. */
+export interface RateLimit {
+  limit: number;
+  windowMs: number;
+}
+
+/** Who may ask, and how often. */
+export interface Access {
+  /** None: whoever reaches the socket is the caller `local` with every scope. Listen on loopback only then. */
+  keys: ApiKey[];
+  rateLimit: RateLimit | null;
+}
+
+/** What the routes need from outside of this room. Whoever makes them closes them. */
+export interface HttpDeps {
+  pool: Pool;
+  log: Logger;
+  installation: Installation;
+  places: Places;
+  temporal: Client;
+  secretBox: SecretBox;
+  access: Access;
+  /** Targets on loopback and private networks, for development. */
+  allowPrivateTargets: boolean;
+  /** Started and stopped by whoever makes it. */
+  health: Health;
+  version: string;
+}

@@ -1,0 +1,48 @@
+import { OpenApiGeneratorV31, OpenAPIRegistry } from '@asteasolutions/zod-to-openapi';
+import { connectionOperations } from './connections';
+import { deliveryOperations } from './deliveries';
+import { eventOperations } from './events';
+import { inventoryOperations } from './inventory';
+import { orderOperations } from './orders';
+import { refundOperations } from './refunds';
+import { ruleOperations } from './rules';
+import { ProblemDocument } from './schemas';
+import { statusOperations } from './status';
+import { targetOperations } from './targets';
+
+const OPERATIONS = [
+  ...orderOperations,
+  ...refundOperations,
+  ...inventoryOperations,
+  ...ruleOperations,
+  ...targetOperations,
+  ...connectionOperations,
+  ...eventOperations,
+  ...deliveryOperations,
+  ...statusOperations,
+];
+
+const DESCRIPTION = `Does what must happen after a database transaction commits. Money is whole minor units with an ISO 4217
+code; times are RFC 3339 in UTC; errors are RFC 9457 problem documents whose \`code\` never changes its meaning.
+
+A key tells who asks and what may be done. It does not hide one caller's orders from another: any key with
+\`orders:read\` reads all orders. Without configured keys the service listens on loopback only and needs none.`;
+
+/** The OpenAPI 3.1 document, made of the schemas that check the requests. */
+export function openApiDocument(version: string): object {
+  const registry = new OpenAPIRegistry();
+  registry.register('Problem', ProblemDocument);
+  registry.registerComponent('securitySchemes', 'key', { type: 'http', scheme: 'bearer' });
+  for (const operation of OPERATIONS) registry.registerPath(operation);
+  return new OpenApiGeneratorV31(registry.definitions).generateDocument({
+    openapi: '3.1.0',
+    info: {
+      title: 'aftercommit',
+      version,
+      description: DESCRIPTION,
+      license: { name: 'MIT', identifier: 'MIT' },
+    },
+    servers: [{ url: '/' }],
+    security: [{ key: [] }],
+  });
+}

@@ -1,0 +1,166 @@
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import { Router, type Request, type Response } from 'express';
+import { fingerprintOf } from '../database/installation';
+import { refundIdOf } from '../database/ids';
+import { readOrder } from '../database/orders';
+import { readRefund, requestRefund, type Refund } from '../database/refunds';
+import { readRequest } from '../database/requests';
+import { formatMoney } from '../domain/money';
+import { InvalidValueError, NothingCapturedError, NotFoundError, TemporalUnavailableError } from '../errors';
+import {
+  searchAttributes,
+  TASK_QUEUES,
+  WORKFLOW_TYPES,
+  workflowIds,
+  type RefundInput,
+} from '../workflows/messages';
+import { callerOf } from './authentication';
+import { requireDatabase } from './availability';
+import type { HttpDeps } from './deps';
+import { idempotencyKeyOf } from './idempotency-key';
+import { readJsonBody } from './json-body';
+import { BODY_PROBLEMS, guardedAnswers, jsonBody, type Operation } from './operations';
+import { unavailable } from './order-workflow';
+import { IdempotencyKeyHeader, orderIdIn } from './orders';
+import { route } from './routes';
+import { AMOUNT_MINOR_MAX, AmountMinor, Currency, Reason, Uuid } from './schemas';
+import { checkBody } from './validation';
+import { z } from './zod';
+
+/** A start is one write of Temporal's; longer means that it is not well. Milliseconds. */
+const START_TIMEOUT_MS = 5_000;
+
+/** Refunds: the intent is written here, the rest is done by the refund's own workflow. */
+export function refundsRouter(deps: HttpDeps): Router {
+  const router = Router();
+  const withDatabase = requireDatabase(deps.health);
+  route(router, '/v1/orders/{orderId}/refunds', {
+    post: { scope: 'orders:write', handle: withDatabase((req, res) => refundOrder(deps, req, res)) },
+  });
+  return router;
+}
+
+const NewRefund = z
+  .strictObject({
+    amountMinor: z
+      .int()
+      .min(1)
+      .max(AMOUNT_MINOR_MAX)
+      .optional()
+      .openapi({ description: 'Minor units; all that is left when absent' }),
+    reason: Reason.optional(),
+    restock: z.boolean().default(false).openapi({ description: 'Put the whole order back into stock' }),
+    currency: Currency.optional().openapi({ description: "Must be the order's own" }),
+  })
+  .openapi('NewRefund');
+
+interface AskedRefund {
+  refundId: string;
+  orderId: string;
+  actor: string;
+  fingerprint: string;
+  body: z.output<typeof NewRefund>;
+}
+
+async function refundOrder(deps: HttpDeps, req: Request, res: Response): Promise<void> {
+  const asked = await readAsked(deps, req, callerOf(res));
+  await checkOrder(deps, asked);
+  if (!deps.health.temporal) await refuseUnlessDone(deps, asked);
+
+  const { body, refundId, orderId, actor, fingerprint } = asked;
+  const { refund, inserted } = await requestRefund(deps.pool, {
+    refundId,
+    orderId,
+    amountMinor: body.amountMinor ?? null,
+    reason: body.reason ?? null,
+    restock: body.restock,
+    actor,
+    fingerprint,
+  });
+  if (refund.state !== 'DONE') await ensureRefundStarted(deps, refund);
+  if (!inserted) res.setHeader('Idempotent-Replayed', 'true');
+  res.status(202).json(viewOf(refund));
+}
+
+async function readAsked({ installation }: HttpDeps, req: Request, actor: string): Promise<AskedRefund> {
+  const orderId = orderIdIn(req);
+  const key = idempotencyKeyOf(req);
+  const sent = await readJsonBody(req);
+  const body = checkBody(NewRefund, sent);
+  const fingerprint = fingerprintOf(installation, 'POST', '/v1/orders/{orderId}/refunds', sent);
+  return { refundId: refundIdOf(orderId, actor, key), orderId, actor, fingerprint, body };
+}
+
+async function checkOrder({ pool, places }: HttpDeps, { orderId, body }: AskedRefund): Promise<void> {
+  const order = await readOrder(pool, orderId, places);
+  if (order === null) {
+    if ((await readRequest(pool, orderId)) === null) throw new NotFoundError('There is no such order.');
+    throw new NothingCapturedError('Nothing was captured for this order, so nothing can be refunded.');
+  }
+  if (body.currency === undefined || body.currency === order.currency) return;
+  const message = `The order was paid in ${order.currency}.`;
+  throw new InvalidValueError(message, { fields: [{ pointer: '/currency', message }] });
+}
+
+/** Without Temporal nothing is written that nobody would carry out; what is already done can be told. */
+async function refuseUnlessDone({ pool }: HttpDeps, { refundId }: AskedRefund): Promise<void> {
+  if ((await readRefund(pool, refundId))?.state === 'DONE') return;
+  throw new TemporalUnavailableError('Temporal cannot be reached; repeat the request with the same key.');
+}
+
+type RefundWorkflow = (input: RefundInput) => Promise<unknown>;
+
+/** Repeats meet the same workflow. @throws TemporalUnavailableError when its start is not acknowledged */
+async function ensureRefundStarted({ temporal, log }: HttpDeps, refund: Refund): Promise<void> {
+  const { refundId, orderId } = refund;
+  const workflowId = workflowIds.refund(refundId);
+  try {
+    await temporal.withDeadline(Date.now() + START_TIMEOUT_MS, () =>
+      temporal.workflow.start<RefundWorkflow>(WORKFLOW_TYPES.refund, {
+        workflowId,
+        taskQueue: TASK_QUEUES.orders,
+        args: [{ refundId, orderId }],
+        workflowIdConflictPolicy: 'USE_EXISTING',
+        workflowIdReusePolicy: 'REJECT_DUPLICATE',
+        staticSummary: `${formatMoney(refund.amountMinor, refund.currency)} back`,
+        typedSearchAttributes: [{ key: searchAttributes.orderId, value: orderId }],
+      }),
+    );
+  } catch (error) {
+    if (error instanceof WorkflowExecutionAlreadyStartedError) return;
+    throw unavailable(log, error, workflowId);
+  }
+}
+
+function viewOf({ refundId, orderId, state, amountMinor, currency, errorCode }: Refund): object {
+  return { refundId, orderId, status: state, amountMinor, currency, errorCode };
+}
+
+const RefundView = z
+  .object({
+    refundId: Uuid,
+    orderId: Uuid,
+    status: z.enum(['PENDING', 'DONE', 'PARKED']),
+    amountMinor: AmountMinor,
+    currency: Currency,
+    errorCode: z.string().nullable(),
+  })
+  .openapi('Refund');
+
+export const refundOperations: Operation[] = [
+  {
+    method: 'post',
+    path: '/v1/orders/{orderId}/refunds',
+    tags: ['Orders'],
+    summary: 'Refund an order, partly or all that is left',
+    description:
+      'A repeat with the same key gets the same refund with its status now. 409 `nothing_captured`. 422 ' +
+      '`refund_exceeds_captured` with `refundableMinor`, or `idempotency_key_reused` for another body.',
+    request: {
+      params: z.object({ orderId: Uuid }),
+      headers: z.object({ 'Idempotency-Key': IdempotencyKeyHeader }),
+      body: jsonBody(NewRefund),
+    },
+    responses: guardedAnswers({ 202: RefundView }, [...BODY_PROBLEMS, 404, 409]),
+  },
+];
