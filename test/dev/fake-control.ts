@@ -30,10 +30,13 @@ export async function evidenceOf(url: string, type?: string): Promise<StoredEvid
 }
 
 /** Asks until the condition holds. @throws Error after 10 s */
-export async function eventually(condition: () => Promise<boolean> | boolean): Promise<void> {
-  const deadlineMs = Date.now() + 10_000;
+export async function eventually(
+  condition: () => Promise<boolean> | boolean,
+  withinMs = 10_000,
+): Promise<void> {
+  const deadlineMs = Date.now() + withinMs;
   while (!(await condition())) {
-    if (Date.now() > deadlineMs) throw new Error('the condition did not hold within 10 s');
+    if (Date.now() > deadlineMs) throw new Error(`the condition did not hold within ${withinMs} ms`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
