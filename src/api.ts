@@ -32,6 +32,7 @@ async function main(): Promise<void> {
     allowPrivateTargets: config.allowPrivateTargets,
     health,
     version: readVersion(),
+    publicUrl: config.publicUrl,
   });
   const server = createServer(app);
   configureServer(server);

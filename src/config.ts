@@ -39,7 +39,8 @@ export interface Config {
   readonly apiKeys: readonly ApiKey[];
   readonly rateLimit: { readonly limit: number; readonly windowMs: number } | null;
   readonly secretsKey: Buffer;
-  readonly publicUrl: string;
+  /** Where callers reach the service; null when nobody said. */
+  readonly publicUrl: string | null;
   readonly allowPrivateTargets: boolean;
   /** Waits around a message without an outcome, in milliseconds. */
   readonly notify: {
@@ -261,7 +262,7 @@ function freeze(values: Variables, tls: TlsFiles | undefined): Config {
     apiKeys: values.AFTERCOMMIT_API_KEYS,
     rateLimit: values.AFTERCOMMIT_RATE_LIMIT,
     secretsKey: values.AFTERCOMMIT_SECRETS_KEY,
-    publicUrl: values.AFTERCOMMIT_PUBLIC_URL ?? `http://${values.HOST}:${values.PORT}`,
+    publicUrl: values.AFTERCOMMIT_PUBLIC_URL ?? null,
     allowPrivateTargets: values.AFTERCOMMIT_ALLOW_PRIVATE_TARGETS,
     notify: {
       firstLookUpMs: values.AFTERCOMMIT_NOTIFY_FIRST_LOOK_UP_MS,

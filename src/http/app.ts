@@ -39,7 +39,7 @@ export function createApp(deps: HttpDeps): Express {
   app.set('query parser', false);
 
   app.use(assignRequestId, logRequests(deps.log), securityHeaders(), limitHeaders, refuseTrace);
-  app.use(statusRouter(deps), refuseWhileDraining(deps.health), docsRouter(deps.version));
+  app.use(statusRouter(deps), refuseWhileDraining(deps.health), docsRouter(deps));
   app.use('/v1', guard(deps));
   app.use(
     ordersRouter(deps),

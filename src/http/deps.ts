@@ -34,4 +34,6 @@ export interface HttpDeps {
   /** Started and stopped by whoever makes it. */
   health: Health;
   version: string;
+  /** Where callers reach the service; null when nobody said. */
+  publicUrl: string | null;
 }

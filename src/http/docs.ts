@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { Router, type Response } from 'express';
 import swaggerUiFolder from 'swagger-ui-dist/absolute-path';
+import type { HttpDeps } from './deps';
 import { openApiDocument } from './openapi';
 import { route } from './routes';
 
@@ -34,9 +35,9 @@ const INIT = `window.ui = SwaggerUIBundle({
 `;
 
 /** The OpenAPI document and Swagger UI over it, all from this process: the page asks nobody else for anything. */
-export function docsRouter(version: string): Router {
+export function docsRouter({ version, publicUrl }: Pick<HttpDeps, 'version' | 'publicUrl'>): Router {
   const router = Router();
-  const document = openApiDocument(version);
+  const document = openApiDocument(version, publicUrl);
   route(router, '/openapi.json', { get: { handle: (_req, res) => void res.json(document) } });
   route(router, '/docs', { get: { handle: (_req, res) => void res.type('html').send(PAGE) } });
   route(router, '/docs/init.js', {

@@ -28,8 +28,11 @@ code; times are RFC 3339 in UTC; errors are RFC 9457 problem documents whose \`c
 A key tells who asks and what may be done. It does not hide one caller's orders from another: any key with
 \`orders:read\` reads all orders. Without configured keys the service listens on loopback only and needs none.`;
 
-/** The OpenAPI 3.1 document, made of the schemas that check the requests. */
-export function openApiDocument(version: string): object {
+/**
+ * The OpenAPI 3.1 document, made of the schemas that check the requests.
+ * @param publicUrl - where callers reach the service, for those who read the document elsewhere; null when nobody said
+ */
+export function openApiDocument(version: string, publicUrl: string | null = null): object {
   const registry = new OpenAPIRegistry();
   registry.register('Problem', ProblemDocument);
   registry.registerComponent('securitySchemes', 'key', { type: 'http', scheme: 'bearer' });
@@ -42,7 +45,7 @@ export function openApiDocument(version: string): object {
       description: DESCRIPTION,
       license: { name: 'MIT', identifier: 'MIT' },
     },
-    servers: [{ url: '/' }],
+    servers: [{ url: '/' }, ...(publicUrl === null ? [] : [{ url: publicUrl }])],
     security: [{ key: [] }],
   });
 }

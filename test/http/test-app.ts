@@ -51,6 +51,7 @@ export async function startTestApp(
     allowPrivateTargets: false,
     health,
     version: '0.0.0-test',
+    publicUrl: null,
     ...overrides,
   });
   const server = configureServer(createServer(app));
