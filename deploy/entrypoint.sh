@@ -1,0 +1,20 @@
+#!/bin/sh
+# What the image runs: aftercommit api | worker [--roles …] | migrate | setup | health | worker-health
+set -eu
+
+command="${1:-api}"
+[ "$#" -gt 0 ] && shift
+case "$command" in
+  # exec: the process gets the signals of `docker stop` itself.
+  api | worker) exec node "/app/dist/$command.js" "$@" ;;
+  migrate | setup) exec node "/app/dist/cli/$command.js" "$@" ;;
+  health)
+    exec node -e '
+      fetch(`http://127.0.0.1:${process.env.PORT || 3000}/healthz`)
+        .then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1));' ;;
+  worker-health) exec node /app/scripts/worker-health.mjs "$@" ;;
+  *)
+    echo "There is no command $command; there are api, worker, migrate, setup, health and worker-health." >&2
+    exit 2
+    ;;
+esac
