@@ -148,7 +148,12 @@ const variables = z.object({
 });
 
 /** Variables that other parts of the product read: the development command, and the location of its data. */
-const KNOWN_ELSEWHERE = ['AFTERCOMMIT_DATA_DIR', 'AFTERCOMMIT_CACHE_DIR'];
+const KNOWN_ELSEWHERE = [
+  'AFTERCOMMIT_DATA_DIR',
+  'AFTERCOMMIT_CACHE_DIR',
+  'AFTERCOMMIT_TEST_DATABASE_URL',
+  'AFTERCOMMIT_TEST_SERVER_PATH',
+];
 
 /**
  * Reads and checks the environment.
@@ -161,8 +166,9 @@ export function readConfig(environment: Environment): Config {
 
   const parsed = variables.safeParse(given);
   if (!parsed.success) problems.push(...parsed.error.issues.map((issue) => describe(issue, given)));
-  const tls = parsed.success ? readTls(parsed.data, problems) : undefined;
-  if (parsed.success && parsed.data.AFTERCOMMIT_API_KEYS.length === 0 && !LOOPBACK.has(parsed.data.HOST)) {
+  const tls = readTls(given, problems);
+  const isLoopback = given['HOST'] === undefined || LOOPBACK.has(given['HOST']);
+  if (!isLoopback && given['AFTERCOMMIT_API_KEYS'] === undefined) {
     problems.push('HOST: without AFTERCOMMIT_API_KEYS the service listens on loopback only');
   }
   if (!parsed.success || problems.length > 0) {
@@ -209,10 +215,11 @@ function describe(issue: z.core.$ZodIssue, given: Environment): string {
 
 type Variables = z.infer<typeof variables>;
 
-function readTls(values: Variables, problems: string[]): TlsFiles | undefined {
-  const read = (name: keyof Variables): Buffer | undefined => {
+/** From the environment as it was given, so that its mistakes are named together with all others. */
+function readTls(values: Environment, problems: string[]): TlsFiles | undefined {
+  const read = (name: string): Buffer | undefined => {
     const path = values[name];
-    if (typeof path !== 'string') return undefined;
+    if (path === undefined) return undefined;
     try {
       return readFileSync(path);
     } catch {
@@ -224,15 +231,18 @@ function readTls(values: Variables, problems: string[]): TlsFiles | undefined {
   const clientCert = read('TEMPORAL_TLS_CLIENT_CERT_PATH');
   const clientKey = read('TEMPORAL_TLS_CLIENT_KEY_PATH');
   if (
-    (values.TEMPORAL_TLS_CLIENT_CERT_PATH === undefined) !==
-    (values.TEMPORAL_TLS_CLIENT_KEY_PATH === undefined)
+    (values['TEMPORAL_TLS_CLIENT_CERT_PATH'] === undefined) !==
+    (values['TEMPORAL_TLS_CLIENT_KEY_PATH'] === undefined)
   ) {
     problems.push('TEMPORAL_TLS_CLIENT_CERT_PATH, TEMPORAL_TLS_CLIENT_KEY_PATH: set both or none');
   }
-  const serverName = values.TEMPORAL_TLS_SERVER_NAME;
-  const wanted = values.TEMPORAL_TLS ?? [serverName, serverCa, clientCert].some((part) => part !== undefined);
+  const serverName = values['TEMPORAL_TLS_SERVER_NAME'];
+  const wanted =
+    values['TEMPORAL_TLS'] === undefined
+      ? [serverName, serverCa, clientCert].some((part) => part !== undefined)
+      : values['TEMPORAL_TLS'] === 'true';
   // An API key goes over TLS only; Temporal Cloud has no other way.
-  return wanted || values.TEMPORAL_API_KEY !== undefined
+  return wanted || values['TEMPORAL_API_KEY'] !== undefined
     ? { serverName, serverCa, clientCert, clientKey }
     : undefined;
 }

@@ -29,9 +29,13 @@ describe('configuration', () => {
       AFTERCOMMIT_POOL: '0',
     };
 
-    const message = messageOf(() => readConfig(wrong));
+    const message = messageOf(() =>
+      readConfig({ ...wrong, HOST: '0.0.0.0', TEMPORAL_TLS_CLIENT_KEY_PATH: '/nowhere' }),
+    );
 
     for (const name of [
+      'HOST: without',
+      'TEMPORAL_TLS_CLIENT_KEY_PATH: the file',
       'DATABASE_URL',
       'PORT',
       'TWILIO_FROM: is missing',

@@ -58,6 +58,5 @@ function justCommitted(orderId: string, mode: OrderProgress['paymentMode']): Ord
     paymentId: mode === 'none' ? null : paymentIdOf(orderId),
     epoch: 1,
     ending: null,
-    lastSeq: 1,
   };
 }

@@ -1,5 +1,6 @@
 import { getClient } from '@temporalio/activity';
 import { unpublishedOrders } from '../database/events';
+import { neglectedNotifications } from '../database/notifications';
 import type { Pool } from '../database/pool';
 import { pendingRefunds } from '../database/refunds';
 import { undecidedRequests } from '../database/requests';
@@ -17,10 +18,11 @@ export interface LeftBehind {
   requests: number;
   deliveries: number;
   refunds: number;
+  notifications: number;
 }
 
 export interface ReconciliationActivities {
-  /** Restarts requests that nobody decided, events that nobody routed and refunds that nobody made. A start meets a running one. */
+  /** Restarts what nobody works on: requests, deliveries, refunds, messages. A start meets a run that is there. */
   restartLeftBehind(): Promise<LeftBehind>;
 }
 
@@ -39,7 +41,14 @@ export function createReconciliationActivities(deps: {
         for (const orderId of orders) await deps.successors.delivery(orderId);
         const refunds = await pendingRefunds(deps.pool, olderThan, BATCH_MAX);
         for (const refund of refunds) await startRefund(refund);
-        return { requests: requests.length, deliveries: orders.length, refunds: refunds.length };
+        const notifications = await neglectedNotifications(deps.pool, olderThan, BATCH_MAX);
+        for (const notificationId of notifications) await deps.successors.notification(notificationId);
+        return {
+          requests: requests.length,
+          deliveries: orders.length,
+          refunds: refunds.length,
+          notifications: notifications.length,
+        };
       }),
   };
 }

@@ -155,13 +155,20 @@ export async function listEvents(pool: Pool, filter: EventFilter): Promise<Page<
   });
 }
 
-/** Orders with events whose rules were not evaluated yet, or deliveries that nobody works on, since `olderThan`. For reconciliation. */
+/**
+ * Orders with events that nobody routed, or deliveries that were due, since before `olderThan` (RFC 3339): nobody works on
+ * them. For reconciliation.
+ */
 export async function unpublishedOrders(pool: Pool, olderThan: string, limit: number): Promise<string[]> {
   const rows = await statement<{ aggregate_id: string }>(
     pool,
     `select distinct aggregate_id from (
-       select aggregate_id from aftercommit.outbox where published_at is null and routed_at is null and created_at < $1
-       order by created_at limit $2) as late`,
+       (select aggregate_id from aftercommit.outbox where published_at is null and routed_at is null and created_at < $1
+        order by created_at limit $2)
+       union all
+       (select aggregate_id from aftercommit.deliveries
+        where state in ('READY', 'SENDING') and coalesce(send_until, next_attempt_at) < $1 limit $2)) as late
+     limit $2`,
     [olderThan, limit],
   );
   return rows.map((row) => row.aggregate_id);

@@ -189,6 +189,22 @@ export async function readLatestAttempt(
   return row ?? null;
 }
 
+/** Notifications with an attempt whose next step was due before `olderThan` (RFC 3339): nobody works on them. For reconciliation. */
+export async function neglectedNotifications(
+  pool: Pool,
+  olderThan: string,
+  limit: number,
+): Promise<string[]> {
+  const rows = await statement<{ notification_id: string }>(
+    pool,
+    `select distinct notification_id from aftercommit.notification_attempts
+     where state in ('READY', 'SENDING', 'AMBIGUOUS') and created_at < $1
+       and greatest(next_attempt_at, send_until, started_at, looked_up_at) < $1 limit $2`,
+    [olderThan, limit],
+  );
+  return rows.map((row) => row.notification_id);
+}
+
 /** Notifications of an order that need their own workflow: an attempt without an outcome, or one to be made later. */
 export async function unfinishedNotifications(pool: Pool, orderId: string): Promise<string[]> {
   const rows = await statement<{ notification_id: string }>(

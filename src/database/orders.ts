@@ -116,14 +116,12 @@ interface ProgressRow {
   payment_id: string | null;
   epoch: number | null;
   ending: Ending | null;
-  last_seq: number | null;
 }
 
 /** What was decided, or null while nothing is. */
 export async function readProgress(client: Queryable, orderId: string): Promise<OrderProgress | null> {
   const { rows } = await client.query<ProgressRow>(
-    `select r.state, r.outcome ->> 'code' as code, o.status, o.payment_status, o.payment_mode, p.payment_id, o.epoch, o.ending,
-            o.last_seq
+    `select r.state, r.outcome ->> 'code' as code, o.status, o.payment_status, o.payment_mode, p.payment_id, o.epoch, o.ending
      from aftercommit.step_receipts r
      left join aftercommit.orders o on o.order_id = r.order_id
      left join aftercommit.payments p on p.order_id = r.order_id
@@ -141,7 +139,6 @@ export async function readProgress(client: Queryable, orderId: string): Promise<
     paymentId: row.payment_id,
     epoch: row.epoch ?? 1,
     ending: row.ending,
-    lastSeq: row.last_seq ?? 0,
   };
 }
 

@@ -1,7 +1,12 @@
 import type { Pool } from 'pg';
 import type { RefundState } from '../domain/payments';
 import { statusAfterRefund } from '../domain/payments';
-import { IdempotencyKeyReusedError, NothingCapturedError, RefundExceedsCapturedError } from '../errors';
+import {
+  IdempotencyKeyReusedError,
+  InvalidValueError,
+  NothingCapturedError,
+  RefundExceedsCapturedError,
+} from '../errors';
 import { appendEvent } from './events';
 import { undoRefundIdOf } from './ids';
 import { moveStock } from './orders';
@@ -67,7 +72,7 @@ export async function requestRefund(
     if (payment === undefined || payment.captured_minor === 0) {
       throw new NothingCapturedError('Nothing was captured for this order, so nothing can be refunded.');
     }
-    const amountMinor = await refundable(client, payment, request.amountMinor);
+    const amountMinor = await refundable(client, payment, request);
     const step = `refund:${request.refundId}`;
     await insertReceipt(client, { orderId: request.orderId, step, op: 'do' }, 'intended', { amountMinor });
     await client.query(
@@ -110,15 +115,23 @@ async function findRefund(client: Queryable, request: RefundRequest): Promise<Re
 async function refundable(
   client: Queryable,
   payment: { payment_id: string; captured_minor: number },
-  asked: number | null,
+  request: RefundRequest,
 ): Promise<number> {
   const { rows } = await client.query<{ taken: number }>(
     'select coalesce(sum(amount_minor), 0)::bigint as taken from aftercommit.refunds where payment_id = $1',
     [payment.payment_id],
   );
   const left = payment.captured_minor - rows[0]!.taken;
-  const amountMinor = asked ?? left;
-  if (amountMinor <= left && amountMinor > 0) return amountMinor;
+  const amountMinor = request.amountMinor ?? left;
+  if (amountMinor <= left && amountMinor > 0) {
+    if (!request.restock || amountMinor === left) return amountMinor;
+    throw new InvalidValueError(
+      'Stock goes back with the refund of all that is left: the whole order returns, once.',
+      {
+        fields: [{ pointer: '/restock', message: 'only with a refund of all that is left' }],
+      },
+    );
+  }
   throw new RefundExceedsCapturedError(`At most ${left} minor units are left to refund.`, {
     fields: [{ pointer: '/amountMinor', message: `at most ${left}` }],
     extensions: { refundableMinor: left },
@@ -201,7 +214,9 @@ export async function settleRefund(
       at: done.at,
       workflowId: order.rows[0]!.workflow_id,
     });
-    if (refund.restock) await moveStock(client, orderId, { from: 'sold', to: 'available', at: done.at });
+    // A receipt of its own: whatever refunds follow each other, the order's quantity goes back once.
+    if (refund.restock && (await insertReceipt(client, { orderId, step: 'restock', op: 'do' }, 'done')))
+      await moveStock(client, orderId, { from: 'sold', to: 'available', at: done.at });
   });
 }
 

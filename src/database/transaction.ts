@@ -72,7 +72,7 @@ export async function repeating<T>(work: () => Promise<T>): Promise<T> {
       return await work();
     } catch (error) {
       const failure = classify(error);
-      if (failure === 'other') throw error;
+      if (failure === 'other') throw withoutRows(error);
       if (attempt >= (failure === 'lost' ? LOST_CONNECTIONS_MAX : LOST_RACES_MAX)) {
         throw new DatabaseUnavailableError(
           'The database could not finish the statement; repeat the request.',
@@ -85,6 +85,13 @@ export async function repeating<T>(work: () => Promise<T>): Promise<T> {
       await delay(Math.random() * Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** attempt));
     }
   }
+}
+
+/** PostgreSQL puts whole rows into the details of an error, and rows hold personal data: nothing of them may reach a log. */
+function withoutRows(error: unknown): unknown {
+  if (error instanceof Error && 'severity' in error)
+    Object.assign(error, { detail: undefined, where: undefined });
+  return error;
 }
 
 /** One statement, which is a transaction by itself, repeated as `repeating` says. */

@@ -56,8 +56,6 @@ export interface OrderProgress {
   /** Which run may change the order. */
   epoch: number;
   ending: Ending | null;
-  /** How many events the order has. */
-  lastSeq: number;
 }
 
 /** The sum of an order. Safe: the request's limits keep it far below 2^53. */

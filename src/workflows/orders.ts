@@ -12,6 +12,7 @@ import {
 import { isTerminal, type Ending, type OrderProgress } from '../domain/orders';
 import { createCompensations } from './compensations';
 import { awaitCommit, cancelOrder, searchAttributes, type OrderInput } from './messages';
+import { carriedOutOrParked } from './parked';
 import { carryOutRefund } from './refunds';
 import {
   beginEnding,
@@ -94,7 +95,9 @@ async function payAndSettle(run: OrderRun): Promise<void> {
   const compensations = createCompensations();
   compensations.add('release stock', () => endOrder({ orderId, epoch, ending: ending! }));
   compensations.add('undo payment', async () => {
-    const { refundId } = await undoPayment({ orderId, paymentId });
+    const undo = (): Promise<{ refundId: string | null }> => undoPayment({ orderId, paymentId });
+    const undone = await carriedOutOrParked({ orderId, step: `pay:${paymentId}` }, undo);
+    const refundId = undone?.refundId ?? null;
     if (refundId !== null) await carryOutRefund({ refundId, orderId });
   });
 

@@ -1,6 +1,6 @@
 import { setCurrentDetails } from '@temporalio/workflow';
 import type { RefundInput } from './messages';
-import { untilResolved } from './parked';
+import { carriedOutOrParked, untilResolved } from './parked';
 import { deliverEvents, refundPayment, retryRefund } from './steps';
 
 /** Gives money back, partly or all of it, and tells of it. `refund/{refundId}`. */
@@ -21,9 +21,10 @@ export async function refundWorkflow({
  */
 export async function carryOutRefund({ refundId, orderId }: RefundInput): Promise<'DONE' | 'PARKED'> {
   for (;;) {
-    const outcome = await refundPayment({ refundId });
-    if (outcome.kind === 'refunded') return 'DONE';
     const step = `refund:${refundId}`;
+    const outcome = await carriedOutOrParked({ orderId, step }, () => refundPayment({ refundId }));
+    if (outcome === null) return 'PARKED';
+    if (outcome.kind === 'refunded') return 'DONE';
     const decision = await untilResolved({ orderId, step, reason: outcome.code });
     if (decision === 'skip') return 'PARKED';
     await retryRefund({ refundId });

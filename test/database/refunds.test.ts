@@ -122,6 +122,29 @@ describe('settling a refund', () => {
   });
 });
 
+describe('stock that goes back with a refund', () => {
+  it('is the whole order, once, with the refund of all that is left', async () => {
+    const orderId = await paidOrder('restock');
+    await expect(requestRefund(database.pool, asked(orderId, 'part', 500, true))).rejects.toMatchObject({
+      code: 'invalid_value',
+    });
+    const part = await requestRefund(database.pool, asked(orderId, 'part', 500));
+    const rest = await requestRefund(database.pool, asked(orderId, 'rest', null, true));
+
+    await Promise.all([
+      settle(part.refund.refundId),
+      settle(rest.refund.refundId),
+      settle(rest.refund.refundId),
+    ]);
+
+    expect(await readStock(database.pool, 'SKU-restock')).toMatchObject({
+      available: 10,
+      reserved: 0,
+      sold: 0,
+    });
+  });
+});
+
 describe('undoing a whole payment', () => {
   it('is one refund whoever asks for it, of what is left', async () => {
     const orderId = await paidOrder('undo');

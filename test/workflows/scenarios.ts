@@ -34,7 +34,6 @@ const confirmed: OrderProgress = {
   paymentId: null,
   epoch: 1,
   ending: null,
-  lastSeq: 1,
 };
 const placed: OrderProgress = {
   ...confirmed,
@@ -48,7 +47,6 @@ const rejected: OrderProgress = {
   decision: 'rejected',
   code: 'out_of_stock',
   status: 'REJECTED',
-  lastSeq: 0,
 };
 const closed: OrderProgress = { ...rejected, decision: 'closed', code: 'transaction_closed' };
 const cancelled = { event: 'order.cancelled', status: 'CANCELLED', code: 'cancelled' } as const;
@@ -248,6 +246,37 @@ export const scenarios: Scenario[] = [
     result: { status: 'CANCELLED' },
   },
   {
+    ...order,
+    name: 'order-undo-parked-then-skipped',
+    activities: {
+      commitOrder: inTurn<OrderProgress>(
+        { ...placed, status: 'COMPENSATING', ending: cancelled },
+        { ...placed, status: 'CANCELLED', ending: cancelled },
+      ),
+      deliverEvents: done,
+      undoPayment: () =>
+        Promise.reject(ApplicationFailure.nonRetryable('another amount came back', 'gateway_mismatch')),
+      parkStep: nothing,
+      unparkStep: nothing,
+      endOrder: nothing,
+    },
+    meanwhile: {
+      when: 'parkStep',
+      act: (handle) => handle.signal(parkedStepResolved, { step: `pay:${PAYMENT_ID}`, decision: 'skip' }),
+    },
+    asks: [
+      'commitOrder',
+      'deliverEvents',
+      'undoPayment',
+      'parkStep',
+      'unparkStep',
+      'endOrder',
+      'commitOrder',
+      'deliverEvents',
+    ],
+    result: { status: 'CANCELLED' },
+  },
+  {
     ...refund,
     name: 'refund-done',
     activities: { refundPayment: () => Promise.resolve({ kind: 'refunded' }), deliverEvents: done },
@@ -296,8 +325,10 @@ export const scenarios: Scenario[] = [
     name: 'reconciliation',
     workflowType: WORKFLOW_TYPES.reconciliation,
     input: [],
-    activities: { restartLeftBehind: () => Promise.resolve({ requests: 1, deliveries: 2, refunds: 3 }) },
+    activities: {
+      restartLeftBehind: () => Promise.resolve({ requests: 1, deliveries: 2, refunds: 3, notifications: 4 }),
+    },
     asks: ['restartLeftBehind'],
-    result: { requests: 1, deliveries: 2, refunds: 3 },
+    result: { requests: 1, deliveries: 2, refunds: 3, notifications: 4 },
   },
 ];

@@ -1,0 +1,55 @@
+import { parseAddress, sameAddress, type Address } from './address';
+import { compileOperator, type ScalarTest } from './operators';
+import { refusal, takeLeaves, type Budget, type Place } from './refusal';
+import { isObject, isScalar, scalarsIn, type Scalar } from './values';
+
+/** What a pattern asks of one place of the event. */
+export interface Leaf {
+  /** True when one of the scalars at the place, which may be an array, is one of the list's alternatives. */
+  matches(value: unknown): boolean;
+  /** True when the list has `{"exists": false}`: no scalar at the place will do as well. */
+  orAbsent: boolean;
+  /** The only values that match, when nothing else does; what an index of rules can look up. */
+  exactValues: readonly Scalar[] | null;
+}
+
+/**
+ * Compiles a list of alternatives.
+ * @throws InvalidPatternError when the list is empty or one of its entries is neither a value nor an operator
+ */
+export function compileLeaf(list: readonly unknown[], place: Place, budget: Budget): Leaf {
+  if (list.length === 0) throw refusal(place, 'An empty list matches nothing; name a value.');
+  takeLeaves(budget, list.length, place);
+  const exact = new Set<Scalar>();
+  const tests: ScalarTest[] = [];
+  let orAbsent = false;
+  list.forEach((entry, index) => {
+    const entryPlace = [...place, index];
+    if (isScalar(entry)) {
+      exact.add(entry);
+      const address = typeof entry === 'string' ? parseAddress(entry) : null;
+      if (address !== null) tests.push(addressTest(address));
+      return;
+    }
+    if (Array.isArray(entry)) throw refusal(entryPlace, 'A list within a list matches nothing.');
+    if (!isObject(entry))
+      throw refusal(entryPlace, 'A value is a string, a finite number, true, false or null.');
+    const operator = compileOperator(entry, entryPlace, budget);
+    if (operator === 'absent') orAbsent = true;
+    else tests.push(operator);
+  });
+  const one: ScalarTest = (value) => exact.has(value) || tests.some((test) => test(value));
+  return {
+    matches: (value) => (isScalar(value) ? one(value) : scalarsIn(value).some(one)),
+    orAbsent,
+    exactValues: orAbsent || tests.length > 0 ? null : [...exact],
+  };
+}
+
+/** An address is compared as an address, as event-ruler does it: `::1` is `0:0:0:0:0:0:0:1`. */
+function addressTest(address: Address): ScalarTest {
+  return (value) => {
+    const other = typeof value === 'string' ? parseAddress(value) : null;
+    return other !== null && sameAddress(address, other);
+  };
+}
