@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { processEnvironment, readConfig } from './config';
 import { readInstallation } from './database/installation';
@@ -11,6 +12,8 @@ import { openServices, readVersion, temporalConnection, type Services } from './
 
 /** Accepted requests may take this long to finish at a shutdown: the longest wait for a commit (60 s), and a start (5 s). */
 const DRAIN_MS = 70_000;
+/** How often a shutdown looks whether the last request is finished. */
+const DRAIN_POLL_MS = 50;
 
 /** Builds the app, listens, and stops gracefully: readiness goes first, accepted requests finish. */
 async function main(): Promise<void> {
@@ -36,11 +39,12 @@ async function main(): Promise<void> {
   });
   const server = createServer(app);
   configureServer(server);
+  const requests = countRequests(server);
   await listen(server, config.host, config.port);
   const { port } = server.address() as AddressInfo;
   services.log.info({ host: config.host, port }, 'the API is listening');
   await untilStopped();
-  await drain(server, health);
+  await drain(server, requests, health);
   await connection.close();
   await close(services, health);
 }
@@ -59,13 +63,32 @@ function untilStopped(): Promise<void> {
   });
 }
 
-async function drain(server: Server, health: Health): Promise<void> {
+/** How many requests are being answered. */
+function countRequests(server: Server): { open: number } {
+  const requests = { open: 0 };
+  server.on('request', (_req, res) => {
+    requests.open += 1;
+    res.once('close', () => (requests.open -= 1));
+  });
+  return requests;
+}
+
+/**
+ * Readiness goes first, and whoever asks from here on is answered 503. The port is closed only when the last accepted
+ * request is finished, so that a probe hears it instead of a refused connection. Connections that callers keep open
+ * are closed as they become idle; waiting for the callers to do so would take a minute.
+ */
+async function drain(server: Server, requests: { open: number }, health: Health): Promise<void> {
   health.drain();
+  const deadline = Date.now() + DRAIN_MS;
+  while (requests.open > 0 && Date.now() < deadline) await delay(DRAIN_POLL_MS);
   const closed = new Promise<void>((resolve) => void server.close(() => resolve()));
-  server.closeIdleConnections();
-  const late = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+  const sweep = setInterval(
+    () => (Date.now() < deadline ? server.closeIdleConnections() : server.closeAllConnections()),
+    DRAIN_POLL_MS,
+  );
   await closed;
-  clearTimeout(late);
+  clearInterval(sweep);
 }
 
 async function close(services: Services, health: Health): Promise<void> {

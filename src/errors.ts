@@ -85,6 +85,8 @@ export class OutOfStockError extends errorClass('out_of_stock', 409) {}
 export class TransactionClosedError extends errorClass('transaction_closed', 409) {}
 export class OrderNotCancellableError extends errorClass('order_not_cancellable', 409) {}
 export class NothingCapturedError extends errorClass('nothing_captured', 409) {}
+/** A payment is still being settled or undone: refunds wait for its end. */
+export class OrderNotSettledError extends errorClass('order_not_settled', 409) {}
 /** Something else still names the thing that was to be deleted. */
 export class InUseError extends errorClass('in_use', 409) {}
 /** A database step came from a run that a rebuild has replaced. */

@@ -2,10 +2,11 @@ import { compileTransformer, TemplateError, type TransformerConfig } from '../bu
 import type { SendOutcome, Target } from '../bus/targets/target';
 import { envelopeText } from '../domain/events';
 import { nextAttempt, type RetryPolicy } from '../domain/deliveries';
+import { AppError } from '../errors';
 import { readContact } from '../database/customers';
 import {
   claimDeliveries,
-  nextDeliveryAt,
+  nextDeliveryInMs,
   recordDelivery,
   routeEvents,
   type ClaimedDelivery,
@@ -15,13 +16,15 @@ import { unfinishedNotifications } from '../database/notifications';
 import { activityName, withHeartbeat } from './heartbeat';
 import { sendFirstAttempts, type NotificationDeps } from './notifications';
 import type { RuleBook } from './rules';
-import type { TargetBook } from './targets';
+import type { OpenTarget, TargetBook } from './targets';
 
 /**
  * A claim lasts as long as a target's longest time-out (30 s) and some seconds to get there, so that nobody takes over a
  * delivery whose answer may still come.
  */
 const SEND_WINDOW_MS = 40_000;
+/** What became due meanwhile waits this long: a loop of activities must never be tight. */
+const WAIT_MS_MIN = 100;
 /** Rounds of claims in one activity: each lets the next event of an order go. More than an order has events. */
 const ROUNDS_MAX = 100;
 
@@ -67,15 +70,14 @@ async function handOverRest(
   orderId: string,
   handOver: boolean,
 ): Promise<{ waitMs: number | null }> {
-  const [nextAt, notifications] = await Promise.all([
-    nextDeliveryAt(deps.pool, orderId),
+  const [nextInMs, notifications] = await Promise.all([
+    nextDeliveryInMs(deps.pool, orderId),
     unfinishedNotifications(deps.pool, orderId),
   ]);
   await Promise.all(notifications.map((notificationId) => deps.successors.notification(notificationId)));
-  if (nextAt === null) return { waitMs: null };
+  if (nextInMs === null) return { waitMs: null };
   if (handOver) await deps.successors.delivery(orderId);
-  // One millisecond at least: the database's clock may be a little ahead of ours.
-  return { waitMs: Math.max(1, Date.parse(nextAt) - deps.now().getTime()) };
+  return { waitMs: Math.max(WAIT_MS_MIN, nextInMs) };
 }
 
 /** Claims and sends until nothing of the order is due: each delivery that ends lets the next one of its target go. */
@@ -89,19 +91,26 @@ async function publishDue(deps: DeliveryDeps, orderId: string): Promise<void> {
 }
 
 async function deliver(deps: DeliveryDeps, delivery: ClaimedDelivery, claimedBy: string): Promise<void> {
-  const target = await deps.targets.open(delivery.targetName);
-  const outcome = target === null ? MISSING_TARGET : await attempt(deps, delivery, target.target);
-  const result = resultOf(outcome, delivery, { deps, policy: target?.retry });
+  const target = await openTarget(deps, delivery.targetName);
+  const outcome = 'kind' in target ? target : await attempt(deps, delivery, target.target);
+  const result = resultOf(outcome, delivery, { deps, policy: 'kind' in target ? undefined : target.retry });
   await recordDelivery(deps.pool, delivery, claimedBy, result);
 }
 
-const MISSING_TARGET: SendOutcome = {
-  kind: 'dead',
-  status: null,
-  latencyMs: 0,
-  code: 'target_missing',
-  message: 'The target was deleted.',
-};
+/**
+ * A target that cannot be opened as it is stored holds up its own deliveries only: they are tried again, for it may be
+ * mended, and end as dead letters by their age.
+ */
+async function openTarget(deps: DeliveryDeps, name: string): Promise<OpenTarget | SendOutcome> {
+  const none = { status: null, latencyMs: 0 };
+  try {
+    const target = await deps.targets.open(name);
+    return target ?? { ...none, kind: 'dead', code: 'target_missing', message: 'The target was deleted.' };
+  } catch (error) {
+    if (!(error instanceof AppError) || error.retryable) throw error;
+    return { ...none, kind: 'retry', code: error.code, message: error.message };
+  }
+}
 
 async function attempt(deps: DeliveryDeps, delivery: ClaimedDelivery, target: Target): Promise<SendOutcome> {
   const { event, deliveryId, ruleName } = delivery;
@@ -129,11 +138,10 @@ function resultOf(
 ): DeliveryResult {
   const { status, latencyMs } = outcome;
   if (outcome.kind === 'delivered') {
-    return { result: 'delivered', status, latencyMs, code: null, message: null, nextAttemptAt: null };
+    return { result: 'delivered', status, latencyMs, code: null, message: null, retryInMs: null };
   }
   const { code, message } = outcome;
-  if (outcome.kind === 'dead')
-    return { result: 'dead', status, latencyMs, code, message, nextAttemptAt: null };
+  if (outcome.kind === 'dead') return { result: 'dead', status, latencyMs, code, message, retryInMs: null };
   const { deps, policy } = context;
   const next = nextAttempt({
     attempt: delivery.attempt,
@@ -144,13 +152,20 @@ function resultOf(
     random: deps.random(),
   });
   return next.kind === 'retry'
-    ? { result: 'retry', status, latencyMs, code, message, nextAttemptAt: new Date(next.at).toISOString() }
+    ? {
+        result: 'retry',
+        status,
+        latencyMs,
+        code,
+        message,
+        retryInMs: Math.max(0, next.at - deps.now().getTime()),
+      }
     : {
         result: 'dead',
         status,
         latencyMs,
         code: next.code,
         message: `${code}: ${message}`,
-        nextAttemptAt: null,
+        retryInMs: null,
       };
 }

@@ -1,5 +1,6 @@
 import type { ActivityInboundCallsInterceptor, ActivityExecuteInput, Next } from '@temporalio/worker';
 import { ApplicationFailure } from '@temporalio/common';
+import { clampRetryAfterMs } from '../domain/deliveries';
 import { AppError } from '../errors';
 
 /**
@@ -16,7 +17,9 @@ export const appErrorsAsFailures: ActivityInboundCallsInterceptor = {
         message: error.message,
         type: error.code,
         nonRetryable: !error.retryable,
-        ...(error.retryAfterSeconds === undefined ? {} : { nextRetryDelay: error.retryAfterSeconds * 1_000 }),
+        ...(error.retryAfterSeconds === undefined
+          ? {}
+          : { nextRetryDelay: clampRetryAfterMs(error.retryAfterSeconds * 1_000) }),
       });
     }
   },

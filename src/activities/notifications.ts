@@ -1,5 +1,6 @@
 import { Context } from '@temporalio/activity';
 import type { Channel, SendResult } from '../channels/channel';
+import { clampRetryAfterMs } from '../domain/deliveries';
 import {
   messageBody,
   nextStep,
@@ -17,6 +18,7 @@ import {
   readLatestAttempt,
   recordAttempt,
   recordLookUp,
+  suppressAttempt,
   type AttemptResult,
   type ClaimedAttempt,
 } from '../database/notifications';
@@ -26,6 +28,9 @@ import { activityName, withHeartbeat } from './heartbeat';
 
 /** A claim may be sent for this long; a sender that was stopped for longer (a zombie) finds it over and sends nothing. */
 const SEND_WINDOW_MS = 5_000;
+
+/** What became due meanwhile waits this long: a loop of activities must never be tight. */
+const WAIT_MS_MIN = 100;
 
 export interface NotificationActivities {
   /** Carries out the next step of a notification and tells what comes after it, and when. Idempotent by attempt. */
@@ -62,6 +67,7 @@ async function sendClaimed(deps: NotificationDeps, attempt: ClaimedAttempt, dead
     await recordAttempt(deps.pool, attempt.attemptId, late);
     return;
   }
+  if (attempt.to === null) return suppressAttempt(deps.pool, attempt.attemptId);
   const body = bodyOf(attempt);
   const result = await channel.send({ to: attempt.to, body, attemptId: attempt.attemptId });
   await recordAttempt(
@@ -83,7 +89,8 @@ function resultOf(result: SendResult, unsentRetryMs: number): AttemptResult {
     case 'rejected':
       return { state: 'REJECTED', code: result.code, message: result.message, latencyMs };
     case 'unsent': {
-      const retryInMs = result.retryAfterMs ?? unsentRetryMs;
+      const retryInMs =
+        result.retryAfterMs === undefined ? unsentRetryMs : clampRetryAfterMs(result.retryAfterMs);
       return { state: 'READY', code: result.code, message: result.message, latencyMs, retryInMs };
     }
     case 'ambiguous':
@@ -96,10 +103,10 @@ export function createNotificationActivities(
 ): NotificationActivities {
   const { pool } = deps;
 
-  async function read(notificationId: string): Promise<NotificationStep & { orderId?: string }> {
+  async function read(notificationId: string): Promise<NotificationStep & { orderId?: string; now: number }> {
     const latest = await readLatestAttempt(pool, notificationId);
-    if (latest === null) return { kind: 'done' };
-    return { ...nextStep(latest, deps), orderId: latest.orderId };
+    if (latest === null) return { kind: 'done', now: 0 };
+    return { ...nextStep(latest, deps), orderId: latest.orderId, now: latest.now };
   }
 
   /** Asks the provider for a message that nobody knows the outcome of, and adopts the first that no attempt owns. */
@@ -108,13 +115,14 @@ export function createNotificationActivities(
     if (attempt === null) return;
     const channel = deps.channels[attempt.channel];
     if (channel === undefined) throw new RangeError(`there is no channel ${attempt.channel}`);
+    if (attempt.to === null) return suppressAttempt(pool, attemptId);
     const found = await channel.find({ to: attempt.to, body: bodyOf(attempt), since: attempt.startedAt });
     const owned = await ownedSids(
       pool,
       found.map((message) => message.sid),
     );
     const oldest = found.filter((message) => !owned.has(message.sid)).at(-1);
-    if (oldest === undefined) return recordLookUp(pool, attemptId);
+    if (oldest === undefined) return recordLookUp(pool, attemptId, attempt.lookUps);
     const adopted = {
       state: 'ACCEPTED',
       messageSid: oldest.sid,
@@ -142,13 +150,14 @@ export function createNotificationActivities(
       case 'resend':
         return nextAttemptAfter(pool, attemptId);
       case 'hold':
-        await holdAttempt(pool, attemptId);
-        return parkStep(pool, {
+        // Parked first: a crash between the two must not leave a held attempt that nobody sees.
+        await parkStep(pool, {
           orderId: step.orderId!,
           step: `notify:${attemptId}`,
           reason: 'message_outcome_unknown',
           workflowId: Context.current().info.workflowExecution?.workflowId ?? 'none',
         });
+        return holdAttempt(pool, attemptId);
     }
   }
 
@@ -156,11 +165,10 @@ export function createNotificationActivities(
     continueNotification: ({ notificationId }) =>
       withHeartbeat(async () => {
         const due = await read(notificationId);
-        if (due.kind !== 'done' && due.at <= deps.now().getTime()) await carryOut(due);
+        if (due.kind !== 'done' && due.at <= due.now) await carryOut(due);
         const next = await read(notificationId);
         if (next.kind === 'done') return { kind: 'done', waitMs: 0 };
-        // One millisecond at least: the database's clock may be a little ahead of ours.
-        return { kind: next.kind, waitMs: Math.max(1, next.at - deps.now().getTime()) };
+        return { kind: next.kind, waitMs: Math.max(WAIT_MS_MIN, next.at - next.now) };
       }),
   };
 }

@@ -9,6 +9,8 @@ import { readRequestBody } from '../database/requests';
 export interface OrderActivities {
   /** Commits the order with stock, event and message; a repeat reads what was decided. Idempotent by order id. */
   commitOrder(input: { orderId: string }): Promise<OrderProgress>;
+  /** What is decided and how far the order is. Reads only. */
+  readProgress(input: { orderId: string }): Promise<OrderProgress>;
   /** Makes the commit impossible unless it has happened. Final. Idempotent. */
   closeTransaction(input: { orderId: string }): Promise<OrderProgress>;
   /** @returns false when the order is being closed: the payment must be undone. Idempotent by the `settle` receipt. */
@@ -26,6 +28,11 @@ export function createOrderActivities(deps: {
 }): OrderActivities {
   const { pool, places } = deps;
   const at = (): string => deps.now().toISOString();
+  const readDecided = async (orderId: string): Promise<OrderProgress> => {
+    const progress = await orders.readProgress(pool, orderId);
+    if (progress !== null) return progress;
+    throw ApplicationFailure.nonRetryable('there is no request for this order id', 'unknown_order');
+  };
   return {
     async commitOrder({ orderId }) {
       const asked = await readRequestBody(pool, orderId);
@@ -35,10 +42,9 @@ export function createOrderActivities(deps: {
         if (placed?.decidedNow === true && placed.state === 'done')
           return justCommitted(orderId, asked.body.payment.mode);
       }
-      const progress = await orders.readProgress(pool, orderId);
-      if (progress !== null) return progress;
-      throw ApplicationFailure.nonRetryable('there is no request for this order id', 'unknown_order');
+      return readDecided(orderId);
     },
+    readProgress: ({ orderId }) => readDecided(orderId),
     closeTransaction: ({ orderId }) => orders.closeTransaction(pool, orderId),
     settleOrder: (step) => orders.settleOrder(pool, { ...step, at: at() }),
     beginEnding: (step) => orders.beginEnding(pool, { ...step, at: at() }),

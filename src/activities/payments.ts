@@ -1,4 +1,4 @@
-import { PAYMENT_KEYS_MAX, paymentKey, refundKey } from '../domain/payments';
+import { isKeyTooOld, PAYMENT_KEYS_MAX, paymentKey, refundKey } from '../domain/payments';
 import {
   fencePayment,
   intendPayment,
@@ -6,6 +6,7 @@ import {
   readPayment,
   recordPayment,
   type Payment,
+  type PaymentChange,
 } from '../database/payments';
 import type { Pool } from '../database/pool';
 import {
@@ -17,8 +18,8 @@ import {
   settleRefund,
   type Refund,
 } from '../database/refunds';
-import { GatewayUnavailableError } from '../errors';
-import type { PaymentGateway } from '../gateways/payments';
+import { GatewayMismatchError, GatewayUnavailableError } from '../errors';
+import type { PaymentGateway, RefundResult } from '../gateways/payments';
 import { withHeartbeat } from './heartbeat';
 
 export type ChargeOutcome = { kind: 'captured' } | { kind: 'declined'; code: string };
@@ -53,6 +54,7 @@ export function createPaymentActivities(deps: {
   /** Brings the payment to an authorization, or to a definite failure. */
   async function authorize(payment: Payment): Promise<Payment> {
     if (payment.state !== 'INTENDED') return payment;
+    if (isKeyTooOld(payment.keyAt, deps.now())) return authorize(await withoutKey(payment));
     const result = await gateway.authorize({
       idempotencyKey: paymentKey(payment.paymentId, payment.keyNumber, 'authorize'),
       paymentId: payment.paymentId,
@@ -68,15 +70,17 @@ export function createPaymentActivities(deps: {
         return recordPayment(pool, payment, { state: 'DECLINED', errorCode: result.code });
       case 'requires_action':
         // Nobody is there to act in a charge: the customer has had the answer. Take the authorization back.
-        await voidAuthorization(payment, result.authorizationId);
-        return recordPayment(pool, payment, { state: 'DECLINED', errorCode: 'requires_action' });
+        return afterVoid(payment, result.authorizationId, {
+          state: 'DECLINED',
+          errorCode: 'requires_action',
+        });
       case 'stored_error':
-        return authorize(await afterStoredError(payment));
+        return authorize(await withoutKey(payment));
     }
   }
 
-  /** The key is burnt. What is known at the gateway counts; only when it knows nothing is a new key used. */
-  async function afterStoredError(payment: Payment): Promise<Payment> {
+  /** The key is burnt or forgotten. What is known at the gateway counts; only when it knows nothing is a new key used. */
+  async function withoutKey(payment: Payment): Promise<Payment> {
     const known = await gateway.find({ paymentId: payment.paymentId });
     const live = known.find((one) => one.status === 'authorized' || one.status === 'captured');
     if (live?.status === 'captured' && live.captureId !== null) {
@@ -94,6 +98,7 @@ export function createPaymentActivities(deps: {
 
   async function capture(payment: Payment): Promise<Payment> {
     if (payment.state !== 'AUTHORIZED') return payment;
+    if (isKeyTooOld(payment.keyAt, deps.now())) return capture(await withoutKey(payment));
     const result = await gateway.capture({
       idempotencyKey: paymentKey(payment.paymentId, payment.keyNumber, 'capture'),
       authorizationId: payment.authorizationId!,
@@ -106,19 +111,16 @@ export function createPaymentActivities(deps: {
       case 'refused':
         return recordPayment(pool, payment, { state: 'DECLINED', errorCode: result.code });
       case 'stored_error':
-        return capture(await afterStoredError(payment));
+        return capture(await withoutKey(payment));
     }
   }
 
-  async function voidAuthorization(
-    payment: Payment,
-    authorizationId: string,
-  ): Promise<{ captureId: string | null }> {
-    const result = await gateway.void({
-      idempotencyKey: paymentKey(payment.paymentId, payment.keyNumber, 'void'),
-      authorizationId,
-    });
-    return { captureId: result.kind === 'already_captured' ? result.captureId : null };
+  /** Voids an authorization and stores what that proved: it is gone, or it was captured before. */
+  async function afterVoid(payment: Payment, authorizationId: string, gone: PaymentChange): Promise<Payment> {
+    const idempotencyKey = paymentKey(payment.paymentId, payment.keyNumber, 'void');
+    const result = await gateway.void({ idempotencyKey, authorizationId });
+    if (result.kind === 'voided') return recordPayment(pool, payment, { ...gone, authorizationId });
+    return recordPayment(pool, payment, { state: 'CAPTURED', authorizationId, captureId: result.captureId });
   }
 
   /** A refund whose key is burnt may have happened all the same: the gateway's own list counts. */
@@ -134,14 +136,15 @@ export function createPaymentActivities(deps: {
     return true;
   }
 
-  /** After this nothing more can happen to the payment at the gateway but a refund. */
+  /**
+   * After this nothing more can happen to the payment at the gateway but a refund. An authorization is voided whatever is
+   * believed of its capture: "refused" and "failed" are what we heard, and a late capture is money that moved.
+   */
   async function makeDefinite(payment: Payment): Promise<Payment> {
     const known = await authorize(payment);
-    if (known.state !== 'AUTHORIZED') return known;
-    const { captureId } = await voidAuthorization(known, known.authorizationId!);
-    return captureId === null
-      ? recordPayment(pool, known, { state: 'VOIDED' })
-      : recordPayment(pool, known, { state: 'CAPTURED', captureId });
+    if (known.authorizationId === null || known.state === 'CAPTURED' || known.state === 'VOIDED')
+      return known;
+    return afterVoid(known, known.authorizationId, { state: 'VOIDED' });
   }
 
   return {
@@ -169,9 +172,17 @@ export function createPaymentActivities(deps: {
         if (refund === null) throw new RangeError('the refund does not exist');
         if (refund.state === 'DONE') return { kind: 'refunded' };
         if (refund.state === 'PARKED') return { kind: 'refused', code: refund.errorCode ?? 'refund_refused' };
+        if (isKeyTooOld(refund.keyAt, deps.now())) {
+          if (await adoptRefund(refund)) return { kind: 'refunded' };
+          await raiseRefundKey(pool, refund);
+          throw new GatewayUnavailableError(
+            'The key of this refund is too old; it is tried under a new one.',
+          );
+        }
         const { captureId, amountMinor, currency } = refund;
         const idempotencyKey = refundKey(refundId, refund.keyNumber);
-        const result = await gateway.refund({ idempotencyKey, refundId, captureId, amountMinor, currency });
+        const asked = { idempotencyKey, refundId, captureId, amountMinor, currency };
+        const result = await gateway.refund(asked).catch(mismatchAsRefusal);
         switch (result.kind) {
           case 'refunded':
             await settleRefund(pool, {
@@ -194,4 +205,10 @@ export function createPaymentActivities(deps: {
 
     retryRefund: ({ refundId }) => retryRefund(pool, refundId),
   };
+}
+
+/** An answer that contradicts the request is no refund that anybody can rely on: an operator must look. */
+function mismatchAsRefusal(error: unknown): RefundResult {
+  if (error instanceof GatewayMismatchError) return { kind: 'refused', code: error.code };
+  throw error;
 }

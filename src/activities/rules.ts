@@ -1,4 +1,4 @@
-import { createRouter, type Route } from '../bus/route';
+import { createRouter, type Route, type Router } from '../bus/route';
 import type { Pool } from '../database/pool';
 import { listRules, rulesVersion } from '../database/rules';
 import type { EventEnvelope } from '../domain/events';
@@ -15,9 +15,21 @@ export function createRuleBook(pool: Pool): RuleBook {
     async current() {
       const version = await rulesVersion(pool);
       if (compiled?.version === version) return compiled.route;
-      const router = createRouter(await listRules(pool));
+      const router = compile(await listRules(pool));
       compiled = { version, route: (event) => router.route(event) };
       return compiled.route;
     },
   };
+}
+
+/**
+ * Routing without a rule that cannot be read would lose its events, so nothing is routed until it is mended. A plain
+ * error: Temporal repeats the activity until then.
+ */
+function compile(rules: Parameters<typeof createRouter>[0]): Router {
+  try {
+    return createRouter(rules);
+  } catch (error) {
+    throw new Error('a stored rule cannot be read by this version', { cause: error });
+  }
 }

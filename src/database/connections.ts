@@ -2,7 +2,7 @@ import type { Pool } from 'pg';
 import { InUseError } from '../errors';
 import { appendAudit } from './audit';
 import type { SecretBox } from './secrets';
-import { statement, transaction } from './transaction';
+import { ONCE, statement, transaction } from './transaction';
 
 export type ConnectionKind = 'basic' | 'bearer' | 'api_key';
 
@@ -58,19 +58,23 @@ export async function putConnection(
  * @throws InUseError when a target names it
  */
 export async function deleteConnection(pool: Pool, name: string, actor: string): Promise<boolean> {
-  return transaction(pool, async (client) => {
-    const users = await client.query<{ name: string }>(
-      'select name from aftercommit.targets where connection = $1',
-      [name],
-    );
-    if (users.rows.length > 0) {
-      throw new InUseError(`Targets use this connection: ${users.rows.map((row) => row.name).join(', ')}.`);
-    }
-    const { rowCount } = await client.query('delete from aftercommit.connections where name = $1', [name]);
-    if (rowCount === 1)
-      await appendAudit(client, { actor, action: 'connection.delete', subject: name, detail: {} });
-    return rowCount === 1;
-  });
+  return transaction(
+    pool,
+    async (client) => {
+      const users = await client.query<{ name: string }>(
+        'select name from aftercommit.targets where connection = $1',
+        [name],
+      );
+      if (users.rows.length > 0) {
+        throw new InUseError(`Targets use this connection: ${users.rows.map((row) => row.name).join(', ')}.`);
+      }
+      const { rowCount } = await client.query('delete from aftercommit.connections where name = $1', [name]);
+      if (rowCount === 1)
+        await appendAudit(client, { actor, action: 'connection.delete', subject: name, detail: {} });
+      return rowCount === 1;
+    },
+    ONCE,
+  );
 }
 
 /** The secret of a connection, in memory only. */

@@ -45,8 +45,8 @@ export async function routeEvents(
     if (deliveries.length > 0) {
       await client.query(
         `insert into aftercommit.deliveries (delivery_id, event_id, aggregate_id, seq, rule_name, target_name, transformer,
-                                             created_at, next_attempt_at)
-         select d.delivery_id, d.event_id, $2, d.seq, d.rule_name, d.target_name, d.transformer, $3, $3
+                                             created_at)
+         select d.delivery_id, d.event_id, $2, d.seq, d.rule_name, d.target_name, d.transformer, $3
          from jsonb_to_recordset($1) as d (delivery_id uuid, event_id uuid, seq int, rule_name text, target_name text, transformer jsonb)
          on conflict do nothing`,
         [JSON.stringify(deliveries), order.orderId, order.at],
@@ -81,7 +81,8 @@ const CLAIM_MAX = 50;
 
 /**
  * Claims what is due of an order, in order: a delivery only when every lower seq of the same order and target is
- * delivered or dead. Claims that a dead sender left are taken over once their time is up. The attempt row is written in
+ * delivered or dead. Claims that a dead sender left are taken over once their time is up, and at once by a later attempt of
+ * the same activity, whose earlier one was given up. The attempt row is written in
  * the same statement, so that an attempt that vanished is seen.
  */
 export async function claimDeliveries(
@@ -103,7 +104,7 @@ export async function claimDeliveries(
        select d.delivery_id from aftercommit.deliveries d
        left join aftercommit.rules r on r.name = d.rule_name
        where d.aggregate_id = $1
-         and ((d.state = 'READY' and d.next_attempt_at <= now()) or (d.state = 'SENDING' and d.send_until < now()))
+         and ((d.state = 'READY' and d.next_attempt_at <= now()) or (d.state = 'SENDING' and (d.send_until < now() or d.claimed_by = $2)))
          and r.state is distinct from 'PAUSED'
          and not exists (select 1 from aftercommit.deliveries e
                          where e.aggregate_id = d.aggregate_id and e.target_name = d.target_name and e.seq < d.seq
@@ -143,8 +144,8 @@ export interface DeliveryResult {
   latencyMs: number;
   code: string | null;
   message: string | null;
-  /** RFC 3339; only for `retry`. */
-  nextAttemptAt: string | null;
+  /** In how many milliseconds it is tried again; only for `retry`. The database's clock counts, here and for claims. */
+  retryInMs: number | null;
 }
 
 const STATE_AFTER: Record<DeliveryResult['result'], DeliveryState> = {
@@ -179,11 +180,12 @@ export async function recordDelivery(
     );
     await client.query(
       `update aftercommit.deliveries
-       set state = $3, error_code = $4, next_attempt_at = coalesce($5, next_attempt_at), send_until = null,
+       set state = $3, error_code = $4, next_attempt_at = case when $5::float is null then next_attempt_at else now() + $5 * interval '1 millisecond' end,
+           send_until = null,
            finished_at = case when $3 in ('DELIVERED', 'DEAD') then now() end
        where delivery_id = $1 and state <> 'DELIVERED'
          and ($3 = 'DELIVERED' or (state = 'SENDING' and claimed_by = $2))`,
-      [delivery.deliveryId, claimedBy, STATE_AFTER[result.result], result.code, result.nextAttemptAt],
+      [delivery.deliveryId, claimedBy, STATE_AFTER[result.result], result.code, result.retryInMs],
     );
     if (result.result !== 'delivered') return;
     // Two last deliveries that end at once must not each miss the other: they take turns on the event's row.
@@ -203,14 +205,14 @@ export async function recordDelivery(
 const PAUSED_LOOK_SECONDS = 60;
 
 /**
- * When the next delivery of an order is due (RFC 3339), or null when none is open. One that waits for a lower seq is
+ * In how many milliseconds the next delivery of an order is due, or null when none is open. One that waits for a lower seq is
  * due when that one is; a paused one is looked at again after a minute.
  */
-export async function nextDeliveryAt(pool: Pool, orderId: string): Promise<string | null> {
-  const [row] = await statement<{ at: string | null }>(
+export async function nextDeliveryInMs(pool: Pool, orderId: string): Promise<number | null> {
+  const [row] = await statement<{ in_ms: number | null }>(
     pool,
-    `select min(case when r.state = 'PAUSED' then now() + interval '${PAUSED_LOOK_SECONDS} seconds'
-                     when d.state = 'SENDING' then d.send_until else d.next_attempt_at end) as at
+    `select (extract(epoch from min(case when r.state = 'PAUSED' then now() + interval '${PAUSED_LOOK_SECONDS} seconds'
+                     when d.state = 'SENDING' then d.send_until else d.next_attempt_at end) - now()) * 1000)::bigint as in_ms
      from aftercommit.deliveries d left join aftercommit.rules r on r.name = d.rule_name
      where d.aggregate_id = $1 and d.state in ('READY', 'SENDING')
        and not exists (select 1 from aftercommit.deliveries e
@@ -218,7 +220,7 @@ export async function nextDeliveryAt(pool: Pool, orderId: string): Promise<strin
                          and e.state in ('READY', 'SENDING'))`,
     [orderId],
   );
-  return row?.at ?? null;
+  return row?.in_ms ?? null;
 }
 
 export interface DeliveryView {

@@ -59,8 +59,8 @@ async function appendNotification(
     `with told as (
        insert into aftercommit.notifications (notification_id, event_id, order_id, customer_id, template, created_at, updated_at)
        values ($1, $2, $3, $4, $5, $6, $6) returning notification_id)
-     insert into aftercommit.notification_attempts (attempt_id, notification_id, order_id, n, channel, created_at, next_attempt_at)
-     select $7, notification_id, $3, 1, $8, $6, $6 from told`,
+     insert into aftercommit.notification_attempts (attempt_id, notification_id, order_id, n, channel, created_at)
+     select $7, notification_id, $3, 1, $8, $6 from told`,
     [
       notification.notificationId,
       event.eventId,
@@ -142,7 +142,9 @@ export async function listEvents(pool: Pool, filter: EventFilter): Promise<Page<
                          where d.event_id = o.id and d.state in ('READY', 'SENDING')) then 'DEAD'
                     else 'PENDING' end as status
              from aftercommit.outbox o
-             where ($1::text is null or o.type = $1) and ($2::uuid is null or o.aggregate_id = $2)) e
+             where ($1::text is null or o.type = $1) and ($2::uuid is null or o.aggregate_id = $2)
+               -- Lets the planner take the index of what is not published.
+               and ($3::text is null or $3 = 'PUBLISHED' or o.published_at is null)) e
            where ($3::text is null or e.status = $3)`,
     values: [filter.type ?? null, filter.orderId ?? null, filter.status ?? null],
     page: filter,
@@ -166,8 +168,13 @@ export async function unpublishedOrders(pool: Pool, olderThan: string, limit: nu
        (select aggregate_id from aftercommit.outbox where published_at is null and routed_at is null and created_at < $1
         order by created_at limit $2)
        union all
-       (select aggregate_id from aftercommit.deliveries
-        where state in ('READY', 'SENDING') and coalesce(send_until, next_attempt_at) < $1 limit $2)) as late
+       (select d.aggregate_id from aftercommit.deliveries d left join aftercommit.rules r on r.name = d.rule_name
+        where d.state in ('READY', 'SENDING') and coalesce(d.send_until, d.next_attempt_at) < $1
+          and r.state is distinct from 'PAUSED'
+          and not exists (select 1 from aftercommit.deliveries e
+                          where e.aggregate_id = d.aggregate_id and e.target_name = d.target_name and e.seq < d.seq
+                            and e.state in ('READY', 'SENDING'))
+        order by d.next_attempt_at limit $2)) as late
      limit $2`,
     [olderThan, limit],
   );

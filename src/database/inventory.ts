@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
 import { appendAudit } from './audit';
-import { statement, transaction } from './transaction';
+import { ONCE, statement, transaction } from './transaction';
 
 /** Units of one SKU. Every unit that was ever put in is in exactly one of the three. */
 export interface Stock {
@@ -36,26 +36,30 @@ export async function setAvailable(
   pool: Pool,
   change: { sku: string; available: number; actor: string; reason: string },
 ): Promise<Stock> {
-  return transaction(pool, async (client) => {
-    await client.query(
-      'insert into aftercommit.inventory (sku, available) values ($1, 0) on conflict do nothing',
-      [change.sku],
-    );
-    const before = await client.query<Stock>(
-      `select ${COLUMNS} from aftercommit.inventory where sku = $1 for no key update`,
-      [change.sku],
-    );
-    const after = await client.query<Stock>(
-      `update aftercommit.inventory set available = $2, updated_at = now() where sku = $1 returning ${COLUMNS}`,
-      [change.sku, change.available],
-    );
-    const from = before.rows[0]!.available;
-    await appendAudit(client, {
-      actor: change.actor,
-      action: 'inventory.set',
-      subject: change.sku,
-      detail: { from, to: change.available, delta: change.available - from, reason: change.reason },
-    });
-    return after.rows[0]!;
-  });
+  return transaction(
+    pool,
+    async (client) => {
+      await client.query(
+        'insert into aftercommit.inventory (sku, available) values ($1, 0) on conflict do nothing',
+        [change.sku],
+      );
+      const before = await client.query<Stock>(
+        `select ${COLUMNS} from aftercommit.inventory where sku = $1 for no key update`,
+        [change.sku],
+      );
+      const after = await client.query<Stock>(
+        `update aftercommit.inventory set available = $2, updated_at = now() where sku = $1 returning ${COLUMNS}`,
+        [change.sku, change.available],
+      );
+      const from = before.rows[0]!.available;
+      await appendAudit(client, {
+        actor: change.actor,
+        action: 'inventory.set',
+        subject: change.sku,
+        detail: { from, to: change.available, delta: change.available - from, reason: change.reason },
+      });
+      return after.rows[0]!;
+    },
+    ONCE,
+  );
 }

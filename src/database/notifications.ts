@@ -13,7 +13,10 @@ export interface ClaimedAttempt {
   sends: number;
   channel: string;
   template: Template;
-  to: string;
+  /** Null once the person was erased. */
+  to: string | null;
+  /** How often the provider was asked for it. */
+  lookUps: number;
   /** RFC 3339: when it was claimed. */
   startedAt: string;
   facts: { amountMinor?: number; currency?: string };
@@ -21,12 +24,12 @@ export interface ClaimedAttempt {
 
 const CLAIMED = `
   select c.attempt_id as "attemptId", c.notification_id as "notificationId", c.order_id as "orderId", c.n, c.sends, c.channel,
-         t.template, k.phone as "to", c.started_at as "startedAt",
+         t.template, k.phone as "to", c.look_ups as "lookUps", c.started_at as "startedAt",
          json_build_object('amountMinor', o.payload -> 'amountMinor', 'currency', o.payload -> 'currency') as facts
   from claimed c
   join aftercommit.notifications t using (notification_id)
   join aftercommit.outbox o on o.id = t.event_id
-  join aftercommit.order_contacts k on k.order_id = c.order_id`;
+  left join aftercommit.order_contacts k on k.order_id = c.order_id`;
 
 /**
  * Claims attempts in one statement: of any number of senders, one gets each. `READY` is certainly unsent.
@@ -88,7 +91,8 @@ export async function recordAttempt(pool: Pool, attemptId: string, result: Attem
            was_ambiguous = was_ambiguous or $2 = 'AMBIGUOUS',
            next_attempt_at = case when $8::float is null then next_attempt_at else now() + $8 * interval '1 millisecond' end,
            finished_at = case when $2 in ('ACCEPTED', 'REJECTED') then now() end
-       where attempt_id = $1 and state = any($9)`,
+       where attempt_id = $1
+         and (state = any($9) or ($2 = 'ACCEPTED' and state = 'REJECTED' and error_code = 'not_found_at_provider'))`,
       [
         attemptId,
         result.state,
@@ -121,13 +125,26 @@ export async function declareAmbiguous(pool: Pool, attemptId: string): Promise<v
   );
 }
 
-/** Notes that the provider was asked and knew no such message. */
-export async function recordLookUp(pool: Pool, attemptId: string): Promise<void> {
+/** The person was erased before anything was sent: there is nobody to tell. Idempotent. */
+export async function suppressAttempt(pool: Pool, attemptId: string): Promise<void> {
   await statement(
     pool,
-    `update aftercommit.notification_attempts set look_ups = look_ups + 1, looked_up_at = now()
-     where attempt_id = $1 and state = 'AMBIGUOUS'`,
+    `with suppressed as (
+       update aftercommit.notification_attempts set state = 'REJECTED', error_code = 'contact_erased', finished_at = now()
+       where attempt_id = $1 and state in ('SENDING', 'AMBIGUOUS') returning notification_id)
+     update aftercommit.notifications t set status = 'SUPPRESSED', updated_at = now()
+     from suppressed s where t.notification_id = s.notification_id and t.status = 'PENDING'`,
     [attemptId],
+  );
+}
+
+/** Notes that the provider was asked and knew no such message. Idempotent. @param before - look-ups before this one */
+export async function recordLookUp(pool: Pool, attemptId: string, before: number): Promise<void> {
+  await statement(
+    pool,
+    `update aftercommit.notification_attempts set look_ups = $2 + 1, looked_up_at = now()
+     where attempt_id = $1 and state = 'AMBIGUOUS' and look_ups = $2`,
+    [attemptId, before],
   );
 }
 
@@ -171,18 +188,19 @@ export async function holdAttempt(pool: Pool, attemptId: string): Promise<void> 
   );
 }
 
-/** The attempt that decides what is next for a notification. Times are epoch milliseconds. */
+/** The attempt that decides what is next for a notification. Times are epoch milliseconds of the database's clock, `now` included. */
 export async function readLatestAttempt(
   pool: Pool,
   notificationId: string,
-): Promise<(LatestAttempt & { orderId: string }) | null> {
-  const [row] = await statement<LatestAttempt & { orderId: string }>(
+): Promise<(LatestAttempt & { orderId: string; now: number }) | null> {
+  const [row] = await statement<LatestAttempt & { orderId: string; now: number }>(
     pool,
     `select attempt_id as "attemptId", order_id as "orderId", n, state, look_ups as "lookUps",
             (extract(epoch from send_until) * 1000)::bigint as "sendUntil",
             (extract(epoch from next_attempt_at) * 1000)::bigint as "nextAttemptAt",
             (extract(epoch from started_at) * 1000)::bigint as "startedAt",
-            (extract(epoch from looked_up_at) * 1000)::bigint as "lookedUpAt"
+            (extract(epoch from looked_up_at) * 1000)::bigint as "lookedUpAt",
+            (extract(epoch from now()) * 1000)::bigint as now
      from aftercommit.notification_attempts where notification_id = $1 order by n desc limit 1`,
     [notificationId],
   );
@@ -197,9 +215,10 @@ export async function neglectedNotifications(
 ): Promise<string[]> {
   const rows = await statement<{ notification_id: string }>(
     pool,
-    `select distinct notification_id from aftercommit.notification_attempts
+    `select notification_id from aftercommit.notification_attempts
      where state in ('READY', 'SENDING', 'AMBIGUOUS') and created_at < $1
-       and greatest(next_attempt_at, send_until, started_at, looked_up_at) < $1 limit $2`,
+       and greatest(next_attempt_at, send_until, started_at, looked_up_at) < $1
+     order by created_at limit $2`,
     [olderThan, limit],
   );
   return rows.map((row) => row.notification_id);

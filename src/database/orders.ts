@@ -18,6 +18,7 @@ import {
 } from '../domain/orders';
 import { ORDER_SOURCE } from '../domain/events';
 import { OrderNotCancellableError } from '../errors';
+import { statusAfterRefund } from '../domain/payments';
 import { appendEvent, notificationOf } from './events';
 import { eventIdOf, paymentIdOf } from './ids';
 import { pageOf, type Page } from './page';
@@ -204,8 +205,8 @@ export async function settleOrder(pool: Pool, step: OrderStep): Promise<boolean>
     }
     const lines = await readLines(client, orderId);
     await client.query(
-      `update aftercommit.orders set status = 'CONFIRMED', payment_status = 'PAID', updated_at = $2 where order_id = $1`,
-      [orderId, at],
+      `update aftercommit.orders set status = 'CONFIRMED', payment_status = $3, updated_at = $2 where order_id = $1`,
+      [orderId, at, await paidStatus(client, orderId)],
     );
     const detail = orderDetail({ orderId, customerId: order.customer_id, lines, currency: order.currency });
     await appendEvent(client, {
@@ -218,6 +219,15 @@ export async function settleOrder(pool: Pool, step: OrderStep): Promise<boolean>
     await moveStock(client, orderId, { from: 'reserved', to: 'sold', at });
     return true;
   });
+}
+
+/** What the payment's own row says: nobody assumes that nothing was refunded yet. */
+async function paidStatus(client: Queryable, orderId: string): Promise<PaymentStatus> {
+  const { rows } = await client.query<{ captured: number; refunded: number }>(
+    'select captured_minor as captured, refunded_minor as refunded from aftercommit.payments where order_id = $1',
+    [orderId],
+  );
+  return statusAfterRefund(rows[0]?.captured ?? 0, rows[0]?.refunded ?? 0);
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
 import type { PaymentState } from '../domain/payments';
-import { finishReceipt, insertReceipt, readReceipt } from './receipts';
+import { finishReceipt, insertReceipt, readReceipt, type ReceiptState } from './receipts';
 import { statement, transaction } from './transaction';
 
 export interface Payment {
@@ -11,6 +11,8 @@ export interface Payment {
   currency: string;
   state: PaymentState;
   keyNumber: number;
+  /** When this key was taken, RFC 3339. */
+  keyAt: string;
   authorizationId: string | null;
   captureId: string | null;
   capturedMinor: number;
@@ -19,7 +21,7 @@ export interface Payment {
 }
 
 const COLUMNS = `payment_id as "paymentId", order_id as "orderId", method, amount_minor as "amountMinor", currency, state,
-  key_number as "keyNumber", authorization_id as "authorizationId", capture_id as "captureId",
+  key_number as "keyNumber", key_at as "keyAt", authorization_id as "authorizationId", capture_id as "captureId",
   captured_minor as "capturedMinor", refunded_minor as "refundedMinor", error_code as "errorCode"`;
 
 export async function readPayment(pool: Pool, paymentId: string): Promise<Payment> {
@@ -72,11 +74,15 @@ export async function fencePayment(
 /** A step of a payment's life and the states it may come from: a late answer never takes a payment back. */
 const MAY_FOLLOW: Record<Exclude<PaymentState, 'INTENDED'>, PaymentState[]> = {
   AUTHORIZED: ['INTENDED'],
-  CAPTURED: ['INTENDED', 'AUTHORIZED', 'VOIDED'],
+  // A capture that shows up late is money that moved, whatever was believed before.
+  CAPTURED: ['INTENDED', 'AUTHORIZED', 'VOIDED', 'DECLINED', 'FAILED'],
   DECLINED: ['INTENDED', 'AUTHORIZED'],
   VOIDED: ['INTENDED', 'AUTHORIZED'],
   FAILED: ['INTENDED', 'AUTHORIZED'],
 };
+
+/** Receipt states that a capture may replace: also a refusal that turned out to be wrong. */
+const LATE: ReceiptState[] = ['intended', 'refused'];
 
 export interface PaymentChange {
   state: Exclude<PaymentState, 'INTENDED'>;
@@ -93,7 +99,7 @@ export async function recordPayment(pool: Pool, payment: Payment, change: Paymen
   return transaction(pool, async (client) => {
     const key = { orderId: payment.orderId, step: `pay:${payment.paymentId}`, op: 'do' } as const;
     if (change.state === 'CAPTURED')
-      await finishReceipt(client, key, 'done', { captureId: change.captureId });
+      await finishReceipt(client, key, 'done', { captureId: change.captureId }, LATE);
     if (change.state === 'DECLINED' || change.state === 'FAILED' || change.state === 'VOIDED') {
       await finishReceipt(client, key, 'refused', { code: change.errorCode ?? change.state.toLowerCase() });
     }
@@ -124,7 +130,7 @@ export async function recordPayment(pool: Pool, payment: Payment, change: Paymen
 export async function raisePaymentKey(pool: Pool, payment: Payment): Promise<Payment> {
   await statement(
     pool,
-    `update aftercommit.payments set key_number = key_number + 1, updated_at = now()
+    `update aftercommit.payments set key_number = key_number + 1, key_at = now(), updated_at = now()
      where payment_id = $1 and key_number = $2 and state in ('INTENDED', 'AUTHORIZED')`,
     [payment.paymentId, payment.keyNumber],
   );

@@ -5,6 +5,9 @@ import type { Logger } from '../log';
 const LOCK_TIMEOUT_MS = 2_000;
 /** Longer than any statement of ours; what takes longer hangs. */
 const STATEMENT_TIMEOUT_MS = 15_000;
+/** On our side: a little above the server's own limit, whose error says more. */
+const QUERY_TIMEOUT_MS = 20_000;
+const KEEP_ALIVE_AFTER_MS = 10_000;
 /** A transaction of ours never waits for anything but the database. */
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 15_000;
 /** A connection is had at once or the database is not there. */
@@ -45,7 +48,10 @@ export function createPool(options: { url: string; size: number; name: string; l
     lock_timeout: LOCK_TIMEOUT_MS,
     statement_timeout: STATEMENT_TIMEOUT_MS,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
+    // A server that vanished without a word is noticed by these two; the server's own limits cannot say so then.
+    query_timeout: QUERY_TIMEOUT_MS,
     keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,
     types: parsers as unknown as NonNullable<ConstructorParameters<typeof Pool>[0]>['types'],
   });
   // Without a listener an idle connection that breaks would end the process.

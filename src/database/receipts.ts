@@ -39,17 +39,18 @@ export async function readReceipt(
   return rows[0] ?? null;
 }
 
-/** Replaces `intended` by what came of it. A definite outcome is never replaced. */
+/** Replaces `intended` by what came of it. A definite outcome is never replaced, unless the caller names it in `from`. */
 export async function finishReceipt(
   client: Queryable,
   key: ReceiptKey,
   state: Exclude<ReceiptState, 'intended'>,
   outcome: object = {},
+  from: ReceiptState[] = ['intended'],
 ): Promise<void> {
   await client.query(
     `update aftercommit.step_receipts set state = $4, outcome = $5, updated_at = now()
-     where order_id = $1 and step = $2 and op = $3 and state = 'intended'`,
-    [key.orderId, key.step, key.op, state, JSON.stringify(outcome)],
+     where order_id = $1 and step = $2 and op = $3 and state = any($6)`,
+    [key.orderId, key.step, key.op, state, JSON.stringify(outcome), from],
   );
 }
 

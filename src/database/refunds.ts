@@ -1,10 +1,12 @@
 import type { Pool } from 'pg';
+import type { OrderStatus } from '../domain/orders';
 import type { RefundState } from '../domain/payments';
 import { statusAfterRefund } from '../domain/payments';
 import {
   IdempotencyKeyReusedError,
   InvalidValueError,
   NothingCapturedError,
+  OrderNotSettledError,
   RefundExceedsCapturedError,
 } from '../errors';
 import { appendEvent } from './events';
@@ -21,13 +23,15 @@ export interface Refund {
   currency: string;
   state: RefundState;
   keyNumber: number;
+  /** When this key was taken, RFC 3339. */
+  keyAt: string;
   captureId: string;
   errorCode: string | null;
 }
 
 const READ = `
   select f.refund_id as "refundId", f.order_id as "orderId", f.payment_id as "paymentId", f.amount_minor as "amountMinor",
-         f.currency, f.state, f.key_number as "keyNumber", p.capture_id as "captureId", f.error_code as "errorCode"
+         f.currency, f.state, f.key_number as "keyNumber", f.key_at as "keyAt", p.capture_id as "captureId", f.error_code as "errorCode"
   from aftercommit.refunds f join aftercommit.payments p using (payment_id)`;
 
 export async function readRefund(pool: Pool, refundId: string): Promise<Refund | null> {
@@ -57,7 +61,11 @@ export async function requestRefund(
   request: RefundRequest,
 ): Promise<{ refund: Refund; inserted: boolean }> {
   return transaction(pool, async (client) => {
-    // The lock first: the statements after it see every refund that was asked for before.
+    const { rows: orders } = await client.query<{ status: OrderStatus }>(
+      'select status from aftercommit.orders where order_id = $1 for no key update',
+      [request.orderId],
+    );
+    // The locks first: the statements after them see every refund that was asked for before.
     const { rows: payments } = await client.query<{
       payment_id: string;
       captured_minor: number;
@@ -72,6 +80,7 @@ export async function requestRefund(
     if (payment === undefined || payment.captured_minor === 0) {
       throw new NothingCapturedError('Nothing was captured for this order, so nothing can be refunded.');
     }
+    if (request.fingerprint !== null) refuseUnsettled(orders[0]?.status);
     const amountMinor = await refundable(client, payment, request);
     const step = `refund:${request.refundId}`;
     await insertReceipt(client, { orderId: request.orderId, step, op: 'do' }, 'intended', { amountMinor });
@@ -96,6 +105,14 @@ export async function requestRefund(
   });
 }
 
+/** Nobody outside refunds an order whose payment is still being settled or undone: two hands would move the same money. */
+function refuseUnsettled(status: OrderStatus | undefined): void {
+  if (status === 'CONFIRMED' || status === 'SHIPPED' || status === 'COMPLETED') return;
+  throw new OrderNotSettledError('The payment of this order is being settled or undone, or was undone.', {
+    extensions: { state: status ?? 'UNKNOWN' },
+  });
+}
+
 /** The refund of an earlier try of the same request. */
 async function findRefund(client: Queryable, request: RefundRequest): Promise<Refund | null> {
   const { rows } = await client.query<Refund & { fingerprint: string | null }>(
@@ -114,12 +131,12 @@ async function findRefund(client: Queryable, request: RefundRequest): Promise<Re
 /** The amount to refund, in minor units: what was asked for, if captured minus all refunds, pending ones counted, covers it. */
 async function refundable(
   client: Queryable,
-  payment: { payment_id: string; captured_minor: number },
+  payment: { captured_minor: number },
   request: RefundRequest,
 ): Promise<number> {
   const { rows } = await client.query<{ taken: number }>(
-    'select coalesce(sum(amount_minor), 0)::bigint as taken from aftercommit.refunds where payment_id = $1',
-    [payment.payment_id],
+    'select coalesce(sum(amount_minor), 0)::bigint as taken from aftercommit.refunds where order_id = $1',
+    [request.orderId],
   );
   const left = payment.captured_minor - rows[0]!.taken;
   const amountMinor = request.amountMinor ?? left;
@@ -170,6 +187,12 @@ export async function settleRefund(
   done: { refundId: string; gatewayRefundId: string; at: string },
 ): Promise<void> {
   await transaction(pool, async (client) => {
+    // The order's row first, as everywhere.
+    await client.query(
+      `select 1 from aftercommit.orders
+       where order_id = (select order_id from aftercommit.refunds where refund_id = $1) for no key update`,
+      [done.refundId],
+    );
     const { rows } = await client.query<{
       order_id: string;
       payment_id: string;
@@ -233,7 +256,7 @@ export async function parkRefund(pool: Pool, refund: { refundId: string; code: s
 export async function retryRefund(pool: Pool, refundId: string): Promise<void> {
   await statement(
     pool,
-    `update aftercommit.refunds set state = 'PENDING', key_number = key_number + 1, updated_at = now()
+    `update aftercommit.refunds set state = 'PENDING', key_number = key_number + 1, key_at = now(), updated_at = now()
      where refund_id = $1 and state = 'PARKED'`,
     [refundId],
   );
@@ -246,12 +269,15 @@ export async function raiseRefundKey(
 ): Promise<void> {
   await statement(
     pool,
-    'update aftercommit.refunds set key_number = key_number + 1, updated_at = now() where refund_id = $1 and key_number = $2',
+    'update aftercommit.refunds set key_number = key_number + 1, key_at = now(), updated_at = now() where refund_id = $1 and key_number = $2',
     [refund.refundId, refund.keyNumber],
   );
 }
 
-/** Refunds that were asked for before `olderThan` (RFC 3339) and are not done, oldest first. For reconciliation. */
+/**
+ * Refunds that were asked for before `olderThan` (RFC 3339) and are not done, oldest first. Not those of an order that is
+ * being undone: its own run makes them. For reconciliation.
+ */
 export async function pendingRefunds(
   pool: Pool,
   olderThan: string,
@@ -259,8 +285,10 @@ export async function pendingRefunds(
 ): Promise<{ refundId: string; orderId: string }[]> {
   return statement(
     pool,
-    `select refund_id as "refundId", order_id as "orderId" from aftercommit.refunds
-     where state = 'PENDING' and created_at < $1 order by created_at limit $2`,
+    `select f.refund_id as "refundId", f.order_id as "orderId"
+     from aftercommit.refunds f join aftercommit.orders o using (order_id)
+     where f.state = 'PENDING' and f.created_at < $1 and o.status <> 'COMPENSATING'
+     order by f.created_at limit $2`,
     [olderThan, limit],
   );
 }

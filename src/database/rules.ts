@@ -1,7 +1,7 @@
 import type { Pool } from 'pg';
 import { InvalidValueError } from '../errors';
 import { appendAudit } from './audit';
-import { statement, transaction, type Queryable } from './transaction';
+import { ONCE, statement, transaction, type Queryable } from './transaction';
 
 export type RuleState = 'ENABLED' | 'DISABLED' | 'PAUSED';
 
@@ -82,13 +82,17 @@ export async function putRule(
 
 /** Deliveries that were frozen for it go on. @returns false when there is none of this name */
 export async function deleteRule(pool: Pool, name: string, actor: string): Promise<boolean> {
-  return transaction(pool, async (client) => {
-    const { rowCount } = await client.query('delete from aftercommit.rules where name = $1', [name]);
-    if (rowCount !== 1) return false;
-    await raiseVersion(client);
-    await appendAudit(client, { actor, action: 'rule.delete', subject: name, detail: {} });
-    return true;
-  });
+  return transaction(
+    pool,
+    async (client) => {
+      const { rowCount } = await client.query('delete from aftercommit.rules where name = $1', [name]);
+      if (rowCount !== 1) return false;
+      await raiseVersion(client);
+      await appendAudit(client, { actor, action: 'rule.delete', subject: name, detail: {} });
+      return true;
+    },
+    ONCE,
+  );
 }
 
 async function raiseVersion(client: Queryable): Promise<void> {

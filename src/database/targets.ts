@@ -1,7 +1,7 @@
 import type { Pool } from 'pg';
 import { InUseError, InvalidTargetError } from '../errors';
 import { appendAudit } from './audit';
-import { statement, transaction } from './transaction';
+import { ONCE, statement, transaction } from './transaction';
 
 export interface TargetRow {
   name: string;
@@ -71,33 +71,37 @@ export async function putTarget(
  * @throws InUseError when a rule names it or deliveries to it exist: what was frozen for it must not vanish
  */
 export async function deleteTarget(pool: Pool, name: string, actor: string): Promise<boolean> {
-  return transaction(pool, async (client) => {
-    // Held against rules and deliveries that would name it while it goes: they take a key share lock on it.
-    await client.query('select 1 from aftercommit.targets where name = $1 for update', [name]);
-    const rules = await client.query<{ rule_name: string }>(
-      'select rule_name from aftercommit.rule_targets where target_name = $1 order by rule_name',
-      [name],
-    );
-    if (rules.rows.length > 0) {
-      throw new InUseError(`Rules use this target: ${rules.rows.map((row) => row.rule_name).join(', ')}.`);
-    }
-    const { rows } = await client.query<{ open: number; total: number }>(
-      `select count(*) filter (where state in ('READY', 'SENDING'))::int as open, count(*)::int as total
-       from aftercommit.deliveries where target_name = $1`,
-      [name],
-    );
-    const { open, total } = rows[0]!;
-    if (total > 0) {
-      throw new InUseError(
-        open > 0
-          ? `${open} deliveries to this target are not done yet.`
-          : 'Deliveries to this target are on record until they are purged.',
-        { extensions: { openDeliveries: open } },
+  return transaction(
+    pool,
+    async (client) => {
+      // Held against rules and deliveries that would name it while it goes: they take a key share lock on it.
+      await client.query('select 1 from aftercommit.targets where name = $1 for update', [name]);
+      const rules = await client.query<{ rule_name: string }>(
+        'select rule_name from aftercommit.rule_targets where target_name = $1 order by rule_name',
+        [name],
       );
-    }
-    const { rowCount } = await client.query('delete from aftercommit.targets where name = $1', [name]);
-    if (rowCount === 1)
-      await appendAudit(client, { actor, action: 'target.delete', subject: name, detail: {} });
-    return rowCount === 1;
-  });
+      if (rules.rows.length > 0) {
+        throw new InUseError(`Rules use this target: ${rules.rows.map((row) => row.rule_name).join(', ')}.`);
+      }
+      const { rows } = await client.query<{ open: number; total: number }>(
+        `select count(*) filter (where state in ('READY', 'SENDING'))::int as open, count(*)::int as total
+       from aftercommit.deliveries where target_name = $1`,
+        [name],
+      );
+      const { open, total } = rows[0]!;
+      if (total > 0) {
+        throw new InUseError(
+          open > 0
+            ? `${open} deliveries to this target are not done yet.`
+            : 'Deliveries to this target are on record until they are purged.',
+          { extensions: { openDeliveries: open } },
+        );
+      }
+      const { rowCount } = await client.query('delete from aftercommit.targets where name = $1', [name]);
+      if (rowCount === 1)
+        await appendAudit(client, { actor, action: 'target.delete', subject: name, detail: {} });
+      return rowCount === 1;
+    },
+    ONCE,
+  );
 }

@@ -40,12 +40,12 @@ const PARTS = [
    from aftercommit.notification_attempts a join aftercommit.notifications t using (notification_id) where a.order_id = $1`,
   // Money: when it was asked for, and when the answer was definite. The receipts never change after that.
   `select r.created_at, 'payment.intended', p.amount_minor || ' ' || p.currency, jsonb_build_object('paymentId', p.payment_id)
-   from aftercommit.step_receipts r join aftercommit.payments p on r.step = 'pay:' || p.payment_id
+   from aftercommit.step_receipts r join aftercommit.payments p on p.order_id = r.order_id and r.step = 'pay:' || p.payment_id
    where r.order_id = $1 and r.op = 'do' and r.state <> 'fenced'`,
   `select r.updated_at, 'payment.' || case when r.state = 'done' then 'captured' else lower(p.state) end,
      p.amount_minor || ' ' || p.currency || coalesce(': ' || (r.outcome ->> 'code'), ''),
      jsonb_build_object('paymentId', p.payment_id, 'amountMinor', p.amount_minor, 'currency', p.currency, 'code', r.outcome ->> 'code')
-   from aftercommit.step_receipts r join aftercommit.payments p on r.step = 'pay:' || p.payment_id
+   from aftercommit.step_receipts r join aftercommit.payments p on p.order_id = r.order_id and r.step = 'pay:' || p.payment_id
    where r.order_id = $1 and r.op = 'do' and r.state <> 'intended'`,
   `select created_at, 'refund.intended', amount_minor || ' ' || currency || coalesce(': ' || reason, ''),
      jsonb_build_object('refundId', refund_id, 'amountMinor', amount_minor, 'currency', currency, 'actor', actor)

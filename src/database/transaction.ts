@@ -9,6 +9,8 @@ export type Queryable = Pick<PoolClient, 'query'>;
 const LOST_RACES_MAX = 10;
 /** Tries over lost connections. Few: whoever waits for this answer is told to come back, and Temporal repeats activities. */
 const LOST_CONNECTIONS_MAX = 3;
+/** All tries together. Below an activity's time (10 s), so that its end is told and not cut off. */
+const ELAPSED_MS_MAX = 7_000;
 const FIRST_WAIT_MS = 25;
 const LONGEST_WAIT_MS = 1_000;
 
@@ -28,6 +30,11 @@ const UNAVAILABLE = new Set([
   '08004',
   '08006',
   '08007',
+  // Our own statement timeout, and a server without memory or disk: the transaction did not happen.
+  '57014',
+  '53100',
+  '53200',
+  '58030',
   '40003',
 ]);
 const SOCKET = new Set([
@@ -38,11 +45,12 @@ const SOCKET = new Set([
   'ENOTFOUND',
   'EHOSTUNREACH',
   'EAI_AGAIN',
+  'ENETUNREACH',
   'ENOENT',
 ]);
 /** What the pg package throws without a code when a connection ends under a statement or none is had in time. */
 const LOST =
-  /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Connection ended/i;
+  /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Connection ended|Query read timeout/i;
 
 export type Failure = 'repeatable' | 'lost' | 'other';
 
@@ -60,20 +68,34 @@ export function classify(error: unknown): Failure {
   return LOST.test(error.message) ? 'lost' : 'other';
 }
 
+export interface Repeats {
+  /** True for what must not be done twice: after a lost connection the caller is told that the outcome is unknown. */
+  onceIfLost?: boolean;
+}
+
+/** For changes by hand: a repeat after an unknown outcome could undo what others did meanwhile, or answer 404 to a success. */
+export const ONCE: Repeats = { onceIfLost: true };
+
+function triesOf(failure: Failure, { onceIfLost = false }: Repeats): number {
+  if (failure === 'repeatable') return LOST_RACES_MAX;
+  return onceIfLost ? 1 : LOST_CONNECTIONS_MAX;
+}
+
 /**
  * Runs `work` until it ends definitely: serialization failures, deadlocks, lock timeouts and lost connections repeat it
  * whole, with full jitter. After a lost connection the outcome is unknown, so `work` must be idempotent; everything in
  * this room is, by a unique key.
  * @throws DatabaseUnavailableError (retryable) when the database stays away or busy
  */
-export async function repeating<T>(work: () => Promise<T>): Promise<T> {
+export async function repeating<T>(work: () => Promise<T>, options: Repeats = {}): Promise<T> {
+  const deadline = performance.now() + ELAPSED_MS_MAX;
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await work();
     } catch (error) {
       const failure = classify(error);
       if (failure === 'other') throw withoutRows(error);
-      if (attempt >= (failure === 'lost' ? LOST_CONNECTIONS_MAX : LOST_RACES_MAX)) {
+      if (attempt >= triesOf(failure, options) || performance.now() > deadline) {
         throw new DatabaseUnavailableError(
           'The database could not finish the statement; repeat the request.',
           {
@@ -107,7 +129,11 @@ export async function statement<Row extends object>(
  * Runs `work` in one READ COMMITTED transaction, repeated as `repeating` says. A client on which anything went wrong is
  * destroyed, never returned: a half-open transaction must not reach the next user.
  */
-export async function transaction<T>(pool: Pool, work: (client: PoolClient) => Promise<T>): Promise<T> {
+export async function transaction<T>(
+  pool: Pool,
+  work: (client: PoolClient) => Promise<T>,
+  options: Repeats = {},
+): Promise<T> {
   return repeating(async () => {
     const client = await pool.connect();
     let failure: Error | undefined;
@@ -126,5 +152,5 @@ export async function transaction<T>(pool: Pool, work: (client: PoolClient) => P
       client.removeListener('error', remember);
       client.release(failure);
     }
-  });
+  }, options);
 }

@@ -218,7 +218,9 @@ function describeParts(
     environment: {
       // On loopback, targets on loopback are let through: that is where a developer's receivers are.
       AFTERCOMMIT_ALLOW_PRIVATE_TARGETS: 'true',
-      AFTERCOMMIT_SECRETS_KEY: secretsKey(dataDirectory),
+      ...(has(environment, 'AFTERCOMMIT_SECRETS_KEY')
+        ? {}
+        : { AFTERCOMMIT_SECRETS_KEY: secretsKey(dataDirectory) }),
       AFTERCOMMIT_PUBLIC_URL: url,
       ...Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== '')),
       ...settings,

@@ -6,6 +6,14 @@ export type RefundState = 'PENDING' | 'DONE' | 'PARKED';
 /** Keys that were burnt by stored errors before a payment is given up and undone. Source: reliability, payment rules. */
 export const PAYMENT_KEYS_MAX = 3;
 
+/** A key is never sent again after this; the gateway may have forgotten it. Milliseconds. Source: reliability, payment rules: 20 h. */
+const KEY_AGE_MS_MAX = 20 * 60 * 60 * 1_000;
+
+/** True when what a key did must be looked up before a new key is used. @param keyAt - RFC 3339 */
+export function isKeyTooOld(keyAt: string, now: Date): boolean {
+  return now.getTime() - Date.parse(keyAt) > KEY_AGE_MS_MAX;
+}
+
 export type PaymentCall = 'authorize' | 'capture' | 'void';
 
 /**

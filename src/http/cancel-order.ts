@@ -49,8 +49,14 @@ function isOver({ status }: VisibleOrder): boolean {
   return status === 'REJECTED' || status === 'SHIPPED' || isTerminal(status);
 }
 
+/** Cancelled after its commit, or closed before it: either way nothing of it will happen any more. */
+function isCancelled(order: VisibleOrder): boolean {
+  const closed = 'code' in order && order.code === 'transaction_closed';
+  return order.status === 'CANCELLED' || (order.status === 'REJECTED' && closed);
+}
+
 function answerOutcome(order: VisibleOrder, res: Response): void {
-  if (order.status === 'CANCELLED') {
+  if (isCancelled(order)) {
     res.status(200).json(order);
     return;
   }

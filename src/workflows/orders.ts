@@ -5,6 +5,7 @@ import {
   CancellationScope,
   condition,
   isCancellation,
+  log,
   setCurrentDetails,
   setHandler,
   upsertSearchAttributes,
@@ -21,6 +22,7 @@ import {
   commitOrder,
   deliverEvents,
   endOrder,
+  readProgress,
   settleOrder,
   undoPayment,
 } from './steps';
@@ -57,14 +59,13 @@ export async function orderWorkflow({ orderId }: OrderInput): Promise<OrderProgr
 }
 
 async function carryOut(run: OrderRun): Promise<OrderProgress> {
-  const { orderId } = run;
-  show(run, await commitOrClose(orderId));
+  show(run, await commitOrClose(run));
   if (run.progress!.decision === 'committed') {
-    const firstDelivery = deliverEvents({ orderId, handOver: true });
+    const firstDelivery = deliver(run);
     if (!isTerminal(statusOf(run))) {
       await payAndSettle(run);
       run.ended = true;
-      await deliverEvents({ orderId, handOver: true });
+      await deliver(run);
     }
     run.ended = true;
     await firstDelivery;
@@ -74,13 +75,33 @@ async function carryOut(run: OrderRun): Promise<OrderProgress> {
   return run.progress!;
 }
 
-/** Commits; when the time for it runs out without an outcome, closes the transaction and goes on by that answer. */
-async function commitOrClose(orderId: string): Promise<OrderProgress> {
+/**
+ * Commits. When the time for it runs out without an outcome, or the order is cancelled before there is one, closes the
+ * transaction, which waits for a commit that is still running, and goes on by that answer.
+ */
+async function commitOrClose(run: OrderRun): Promise<OrderProgress> {
+  const { orderId } = run;
+  const scope = new CancellationScope();
+  const commit = scope.run(() => commitOrder({ orderId }));
+  void condition(() => run.cancelAsked || run.progress !== undefined).then(() => scope.cancel());
   try {
-    return await commitOrder({ orderId });
+    return await commit;
+  } catch (error) {
+    if (!(error instanceof ActivityFailure) && !isCancellation(error)) throw error;
+    return closeTransaction({ orderId });
+  }
+}
+
+/**
+ * Events and messages never hold an order up. What cannot be delivered at all is in the log of the run, and reconciliation
+ * comes back to it.
+ */
+async function deliver({ orderId }: OrderRun): Promise<void> {
+  try {
+    await deliverEvents({ orderId, handOver: true });
   } catch (error) {
     if (!(error instanceof ActivityFailure)) throw error;
-    return closeTransaction({ orderId });
+    log.error('the events could not be delivered', { orderId, cause: String(error.cause) });
   }
 }
 
@@ -110,13 +131,13 @@ async function payAndSettle(run: OrderRun): Promise<void> {
     ending = charged === 'captured' || run.cancelAsked ? CANCELLED : endingOf(charged);
     if (!(await beginEnding({ orderId, epoch, ending }))) {
       // Somebody else brought the order to its end; what counts is in the database.
-      show(run, await commitOrder({ orderId }));
+      show(run, await readProgress({ orderId }));
       return;
     }
   }
   show(run, { ...run.progress!, status: 'COMPENSATING', ending });
   await compensations.run();
-  show(run, await commitOrder({ orderId }));
+  show(run, await readProgress({ orderId }));
 }
 
 const CANCELLED: Ending = { event: 'order.cancelled', status: 'CANCELLED', code: 'cancelled' };

@@ -1,6 +1,6 @@
 import { setCurrentDetails } from '@temporalio/workflow';
 import type { RefundInput } from './messages';
-import { carriedOutOrParked, untilResolved } from './parked';
+import { untilResolved } from './parked';
 import { deliverEvents, refundPayment, retryRefund } from './steps';
 
 /** Gives money back, partly or all of it, and tells of it. `refund/{refundId}`. */
@@ -22,8 +22,7 @@ export async function refundWorkflow({
 export async function carryOutRefund({ refundId, orderId }: RefundInput): Promise<'DONE' | 'PARKED'> {
   for (;;) {
     const step = `refund:${refundId}`;
-    const outcome = await carriedOutOrParked({ orderId, step }, () => refundPayment({ refundId }));
-    if (outcome === null) return 'PARKED';
+    const outcome = await refundPayment({ refundId });
     if (outcome.kind === 'refunded') return 'DONE';
     const decision = await untilResolved({ orderId, step, reason: outcome.code });
     if (decision === 'skip') return 'PARKED';

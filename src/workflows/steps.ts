@@ -1,4 +1,4 @@
-import { proxyActivities, type ActivityOptions } from '@temporalio/workflow';
+import { ActivityCancellationType, proxyActivities, type ActivityOptions } from '@temporalio/workflow';
 import type { Activities } from '../activities';
 import { TASK_QUEUES } from './messages';
 
@@ -24,12 +24,19 @@ const COMMIT_DEADLINE = '2m';
 export const { commitOrder } = proxyActivities<Activities>({
   ...DATABASE_STEP,
   scheduleToCloseTimeout: COMMIT_DEADLINE,
+  // A cancel does not wait for a commit that hangs: closing the transaction does, in the database.
+  cancellationType: ActivityCancellationType.TRY_CANCEL,
   summary: 'commit order, stock and event in one transaction',
 });
 
 export const { closeTransaction } = proxyActivities<Activities>({
   ...DATABASE_STEP,
   summary: 'close the transaction: it has not committed and never can, or it has',
+});
+
+export const { readProgress } = proxyActivities<Activities>({
+  ...DATABASE_STEP,
+  summary: 'read how it ended',
 });
 
 export const { settleOrder } = proxyActivities<Activities>({
@@ -62,6 +69,8 @@ export const { chargePayment } = proxyActivities<Activities>({
   ...GATEWAY_STEP,
   // A customer waits for this. After five minutes without a definite answer the order is undone instead.
   scheduleToCloseTimeout: '5m',
+  // A cancel does not wait for a gateway that hangs: undoing the payment makes its outcome definite.
+  cancellationType: ActivityCancellationType.TRY_CANCEL,
   summary: 'authorize and capture at the gateway',
 });
 

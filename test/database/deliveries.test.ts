@@ -1,7 +1,7 @@
 import {
   claimDeliveries,
   listDeliveries,
-  nextDeliveryAt,
+  nextDeliveryInMs,
   recordDelivery,
   routeEvents,
   type ClaimedDelivery,
@@ -42,10 +42,10 @@ const delivered: DeliveryResult = {
   latencyMs: 1,
   code: null,
   message: null,
-  nextAttemptAt: null,
+  retryInMs: null,
 };
 const dead: DeliveryResult = { ...delivered, result: 'dead', status: 400, code: 'http_400', message: 'no' };
-const later: DeliveryResult = { ...dead, result: 'retry', nextAttemptAt: '2126-01-01T00:00:00.000Z' };
+const later: DeliveryResult = { ...dead, result: 'retry', retryInMs: 3_600_000 };
 const record = (delivery: ClaimedDelivery, result: DeliveryResult, by = 'me') =>
   recordDelivery(database.pool, delivery, by, result);
 const to = (claimed: ClaimedDelivery[], target: string) => claimed.find((one) => one.targetName === target)!;
@@ -98,14 +98,14 @@ describe('claiming', () => {
     await route(orderId);
     const first = await claim(orderId);
     expect(first.map((one) => one.event.detail.seq)).toEqual([1, 1]);
-    expect(await claim(orderId)).toEqual([]);
+    expect(await claim(orderId, 'another')).toEqual([]);
 
     await record(to(first, 'one'), delivered);
     await record(to(first, 'two'), later);
 
-    const second = await claim(orderId);
+    const second = await claim(orderId, 'another');
     expect(second.map((one) => [one.targetName, one.event.detail.seq])).toEqual([['one', 2]]);
-    expect(await nextDeliveryAt(database.pool, orderId)).not.toBeNull();
+    expect(await nextDeliveryInMs(database.pool, orderId)).not.toBeNull();
   });
 
   it('lets the next event go when the one before is a dead letter', async () => {
@@ -120,7 +120,7 @@ describe('claiming', () => {
       [1, 'DEAD'],
       [2, 'PUBLISHED'],
     ]);
-    expect(await nextDeliveryAt(database.pool, orderId)).toBeNull();
+    expect(await nextDeliveryInMs(database.pool, orderId)).toBeNull();
   });
 
   it('takes over what a sender left once its time is up, and shows the attempt that vanished', async () => {
@@ -136,6 +136,15 @@ describe('claiming', () => {
       { n: 1, result: null },
       { n: 2, result: null },
     ]);
+  });
+
+  it('lets a later attempt of the same activity take over at once what its earlier one left', async () => {
+    const orderId = await placeOne(database.pool, 'own');
+    await route(orderId);
+    await claim(orderId, 'activity 1');
+
+    expect(await claim(orderId, 'activity 2')).toEqual([]);
+    expect(await claim(orderId, 'activity 1')).toHaveLength(2);
   });
 
   it('leaves a paused rule alone', async () => {

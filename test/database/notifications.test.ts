@@ -56,7 +56,7 @@ describe('an attempt to tell a person', () => {
     const orderId = await placeOne(database.pool, 'next');
     const [attempt] = await claim(orderId);
     await declareAmbiguous(database.pool, attempt!.attemptId);
-    await recordLookUp(database.pool, attempt!.attemptId);
+    await recordLookUp(database.pool, attempt!.attemptId, 0);
 
     await Promise.all([1, 2, 3].map(() => nextAttemptAfter(database.pool, attempt!.attemptId)));
 

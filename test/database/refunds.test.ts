@@ -91,6 +91,19 @@ describe('asking for a refund', () => {
   });
 });
 
+describe('a refund of an order that is not settled', () => {
+  it('is refused while the payment is captured and not settled: two hands would move the same money', async () => {
+    const orderId = await placeOne(database.pool, 'between', 'charge');
+    await captureOne(database.pool, orderId);
+
+    await expect(requestRefund(database.pool, asked(orderId, 'early', null))).rejects.toMatchObject({
+      code: 'order_not_settled',
+      extensions: { state: 'PENDING_PAYMENT' },
+    });
+    expect(await requestUndo(database.pool, { orderId, paymentId: paymentIdOf(orderId) })).not.toBeNull();
+  });
+});
+
 describe('settling a refund', () => {
   it('moves the payment status and tells of it once, however often it is reported', async () => {
     const orderId = await paidOrder('settled');

@@ -1,3 +1,4 @@
+import { settleOrder } from '../../src/database/orders';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { setAvailable } from '../../src/database/inventory';
 import { closeTransaction } from '../../src/database/orders';
@@ -276,6 +277,7 @@ describe('refunding', () => {
       `update aftercommit.payments set state = 'CAPTURED', captured_minor = amount_minor, capture_id = 'cap' where order_id = $1`,
       [orderId],
     );
+    await settleOrder(database.pool, { orderId, epoch: 1, at: new Date().toISOString() });
     return orderId;
   }
 

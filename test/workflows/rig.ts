@@ -25,6 +25,7 @@ export interface Played {
 const ACTIVITY_NAMES: (keyof Activities)[] = [
   'commitOrder',
   'closeTransaction',
+  'readProgress',
   'settleOrder',
   'beginEnding',
   'endOrder',

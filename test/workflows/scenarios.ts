@@ -104,6 +104,31 @@ export const scenarios: Scenario[] = [
   },
   {
     ...order,
+    name: 'order-cancelled-before-its-commit',
+    activities: { commitOrder: neverAnswers, closeTransaction: () => Promise.resolve(closed) },
+    meanwhile: {
+      when: 'commitOrder',
+      async act(handle) {
+        expect(await handle.executeUpdate(cancelOrder)).toEqual({ status: 'REJECTED' });
+      },
+    },
+    asks: ['commitOrder', 'closeTransaction'],
+    result: { decision: 'closed', code: 'transaction_closed' },
+  },
+  {
+    ...order,
+    name: 'order-paid-while-nothing-can-be-delivered',
+    activities: {
+      commitOrder: () => Promise.resolve(placed),
+      deliverEvents: () => Promise.reject(ApplicationFailure.nonRetryable('unreadable', 'invalid_config')),
+      chargePayment: () => Promise.resolve({ kind: 'captured' }),
+      settleOrder: () => Promise.resolve(true),
+    },
+    asks: ['commitOrder', 'deliverEvents', 'chargePayment', 'settleOrder', 'deliverEvents'],
+    result: { status: 'CONFIRMED', paymentStatus: 'PAID' },
+  },
+  {
+    ...order,
     name: 'order-paid',
     activities: {
       commitOrder: () => Promise.resolve(placed),
@@ -118,7 +143,8 @@ export const scenarios: Scenario[] = [
     ...order,
     name: 'order-declined',
     activities: {
-      commitOrder: inTurn(placed, { ...placed, status: 'FAILED', paymentStatus: 'FAILED' }),
+      commitOrder: () => Promise.resolve(placed),
+      readProgress: () => Promise.resolve({ ...placed, status: 'FAILED', paymentStatus: 'FAILED' }),
       deliverEvents: done,
       chargePayment: () => Promise.resolve({ kind: 'declined', code: 'card_declined' }),
       beginEnding: () => Promise.resolve(true),
@@ -132,7 +158,7 @@ export const scenarios: Scenario[] = [
       'beginEnding',
       'undoPayment',
       'endOrder',
-      'commitOrder',
+      'readProgress',
       'deliverEvents',
     ],
     result: { status: 'FAILED' },
@@ -141,7 +167,8 @@ export const scenarios: Scenario[] = [
     ...order,
     name: 'order-payment-unknown',
     activities: {
-      commitOrder: inTurn(placed, { ...placed, status: 'FAILED', paymentStatus: 'FAILED' }),
+      commitOrder: () => Promise.resolve(placed),
+      readProgress: () => Promise.resolve({ ...placed, status: 'FAILED', paymentStatus: 'FAILED' }),
       deliverEvents: done,
       chargePayment: unreachable,
       beginEnding: () => Promise.resolve(true),
@@ -155,7 +182,7 @@ export const scenarios: Scenario[] = [
       'beginEnding',
       'undoPayment',
       'endOrder',
-      'commitOrder',
+      'readProgress',
       'deliverEvents',
     ],
     result: { status: 'FAILED' },
@@ -164,12 +191,14 @@ export const scenarios: Scenario[] = [
     ...order,
     name: 'order-cancelled',
     activities: {
-      commitOrder: inTurn(placed, {
-        ...placed,
-        status: 'CANCELLED',
-        paymentStatus: 'FAILED',
-        ending: cancelled,
-      }),
+      commitOrder: () => Promise.resolve(placed),
+      readProgress: () =>
+        Promise.resolve({
+          ...placed,
+          status: 'CANCELLED',
+          paymentStatus: 'FAILED',
+          ending: cancelled,
+        }),
       deliverEvents: done,
       chargePayment: neverAnswers,
       beginEnding: () => Promise.resolve(true),
@@ -189,7 +218,7 @@ export const scenarios: Scenario[] = [
       'beginEnding',
       'undoPayment',
       'endOrder',
-      'commitOrder',
+      'readProgress',
       'deliverEvents',
     ],
     result: { status: 'CANCELLED' },
@@ -198,10 +227,8 @@ export const scenarios: Scenario[] = [
     ...order,
     name: 'order-cancelled-after-capture',
     activities: {
-      commitOrder: inTurn(
-        { ...placed, status: 'COMPENSATING', ending: cancelled },
-        { ...placed, status: 'CANCELLED', ending: cancelled },
-      ),
+      commitOrder: () => Promise.resolve({ ...placed, status: 'COMPENSATING', ending: cancelled }),
+      readProgress: () => Promise.resolve({ ...placed, status: 'CANCELLED', ending: cancelled }),
       deliverEvents: done,
       undoPayment: () => Promise.resolve({ refundId: REFUND_ID }),
       refundPayment: () => Promise.resolve({ kind: 'refunded' }),
@@ -213,7 +240,7 @@ export const scenarios: Scenario[] = [
       'undoPayment',
       'refundPayment',
       'endOrder',
-      'commitOrder',
+      'readProgress',
       'deliverEvents',
     ],
     result: { status: 'CANCELLED' },
@@ -222,7 +249,8 @@ export const scenarios: Scenario[] = [
     ...order,
     name: 'order-settled-too-late',
     activities: {
-      commitOrder: inTurn(placed, { ...placed, status: 'CANCELLED', ending: cancelled }),
+      commitOrder: () => Promise.resolve(placed),
+      readProgress: () => Promise.resolve({ ...placed, status: 'CANCELLED', ending: cancelled }),
       deliverEvents: done,
       chargePayment: () => Promise.resolve({ kind: 'captured' }),
       settleOrder: () => Promise.resolve(false),
@@ -240,7 +268,7 @@ export const scenarios: Scenario[] = [
       'undoPayment',
       'refundPayment',
       'endOrder',
-      'commitOrder',
+      'readProgress',
       'deliverEvents',
     ],
     result: { status: 'CANCELLED' },
@@ -249,10 +277,8 @@ export const scenarios: Scenario[] = [
     ...order,
     name: 'order-undo-parked-then-skipped',
     activities: {
-      commitOrder: inTurn<OrderProgress>(
-        { ...placed, status: 'COMPENSATING', ending: cancelled },
-        { ...placed, status: 'CANCELLED', ending: cancelled },
-      ),
+      commitOrder: () => Promise.resolve({ ...placed, status: 'COMPENSATING', ending: cancelled }),
+      readProgress: () => Promise.resolve({ ...placed, status: 'CANCELLED', ending: cancelled }),
       deliverEvents: done,
       undoPayment: () =>
         Promise.reject(ApplicationFailure.nonRetryable('another amount came back', 'gateway_mismatch')),
@@ -271,7 +297,7 @@ export const scenarios: Scenario[] = [
       'parkStep',
       'unparkStep',
       'endOrder',
-      'commitOrder',
+      'readProgress',
       'deliverEvents',
     ],
     result: { status: 'CANCELLED' },

@@ -124,6 +124,7 @@ create table aftercommit.outbox (
 );
 create index outbox_by_aggregate on aftercommit.outbox (aggregate_id, seq);
 create index outbox_by_time on aftercommit.outbox (created_at desc, id desc);
+create index outbox_unrouted on aftercommit.outbox (created_at) where routed_at is null;
 create index outbox_unpublished on aftercommit.outbox (created_at, id) where published_at is null;
 
 create table aftercommit.connections (
@@ -257,6 +258,8 @@ create table aftercommit.payments (
   state            text not null default 'INTENDED' check (state in ('INTENDED', 'AUTHORIZED', 'CAPTURED', 'DECLINED', 'VOIDED', 'FAILED')),
   -- Number in the idempotency key; it rises only after a definite failure of the key before.
   key_number       int not null default 1,
+  -- When this key was taken: gateways forget keys, so an old one is looked up before it is used again.
+  key_at           timestamptz not null default now(),
   authorization_id text,
   capture_id       text,
   captured_minor   bigint not null default 0,
@@ -279,6 +282,7 @@ create table aftercommit.refunds (
   fingerprint       text,
   state             text not null default 'PENDING' check (state in ('PENDING', 'DONE', 'PARKED')),
   key_number        int not null default 1,
+  key_at            timestamptz not null default now(),
   gateway_refund_id text,
   error_code        text,
   created_at        timestamptz not null,

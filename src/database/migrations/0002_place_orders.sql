@@ -112,9 +112,9 @@ begin
     insert into aftercommit.notifications (notification_id, event_id, order_id, customer_id, template, created_at, updated_at)
     values ((v_notification ->> 'notification_id')::uuid, (v_event ->> 'id')::uuid, v_id, p_order ->> 'customer_id',
             v_notification ->> 'template', p_now, p_now);
-    insert into aftercommit.notification_attempts (attempt_id, notification_id, order_id, n, channel, created_at, next_attempt_at)
+    insert into aftercommit.notification_attempts (attempt_id, notification_id, order_id, n, channel, created_at)
     values ((v_notification ->> 'attempt_id')::uuid, (v_notification ->> 'notification_id')::uuid, v_id, 1,
-            v_notification ->> 'channel', p_now, p_now);
+            v_notification ->> 'channel', p_now);
   end if;
 
   if jsonb_typeof(v_payment) = 'object' then
