@@ -7,7 +7,7 @@ import { INDEXED_VALUE_TYPES } from '../../src/setup';
 import { searchAttributes, TASK_QUEUES } from '../../src/workflows/messages';
 import { startTimeSkipping } from '../support/temporal';
 import { bundleWorkflows } from '../support/workflow-bundle';
-import type { Scenario } from './scenarios';
+import { endWaiting, type Scenario } from './scenarios';
 
 /** Runs scenarios on a time-skipping server with the real workflow code. One per test file. */
 export interface Rig {
@@ -77,7 +77,7 @@ export async function createRig(): Promise<Rig> {
       const acted = reached?.then(() => scenario.meanwhile!.act(handle));
       const ended: Promise<unknown> = handle.result();
       await acted;
-      const result = await ended;
+      const result = await ended.finally(endWaiting);
       return { handle, result, asked: await askedBy(handle) };
     },
     async close() {
@@ -108,9 +108,6 @@ async function startWorkers(
         connection: environment.nativeConnection,
         taskQueue,
         activities,
-        // A cancelled activity learns of it with its next heartbeat; time is not skipped while one runs.
-        maxHeartbeatThrottleInterval: '50ms',
-        defaultHeartbeatThrottleInterval: '50ms',
         ...(taskQueue === TASK_QUEUES.orders ? { workflowBundle } : {}),
       }),
     ),
