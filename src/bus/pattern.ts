@@ -3,6 +3,7 @@ import { readCombinations } from './patterns/combinations';
 import { compileMatcher } from './patterns/matcher';
 import { PATTERN_BYTES_MAX, PATTERN_LEAVES_MAX, refusal } from './patterns/refusal';
 import { requirementsOf, type Requirement } from './patterns/requirements';
+import { isObject } from './patterns/values';
 
 /** A pattern that was checked once and can be asked often. */
 export interface CompiledPattern {
@@ -32,7 +33,7 @@ export function compilePattern(pattern: unknown): CompiledPattern {
   }
   const matchers = combinations.map(compileMatcher);
   return {
-    matches: (event) => matchers.some((matches) => matches({ ...event })),
+    matches: (event) => isObject(event) && matchers.some((matches) => matches(event)),
     requirements: combinations.map(requirementsOf),
   };
 }

@@ -42,7 +42,7 @@ export function createRouter(rules: readonly Rule[]): Router {
   const index = createRuleIndex(active.map(({ pattern }) => pattern.requirements));
   return {
     route: (event) =>
-      index.candidates({ ...event }).flatMap((position) => {
+      index.candidates(event).flatMap((position) => {
         const rule = active[position];
         return rule?.pattern.matches(event) === true ? rule.routes : [];
       }),

@@ -1,3 +1,6 @@
+import fc from 'fast-check';
+import { compilePattern } from '../../src/bus/pattern';
+import { createRuleIndex } from '../../src/bus/patterns/rule-index';
 import { createRouter, type Rule } from '../../src/bus/route';
 import type { EventEnvelope } from '../../src/domain/events';
 import { InvalidPatternError } from '../../src/errors';
@@ -67,5 +70,86 @@ describe('routing', () => {
     createRouter(rules);
 
     expect(rules.map(({ name }) => name)).toEqual(['b', 'a']);
+  });
+});
+
+describe('the index of rules', () => {
+  const scalar = fc.constantFrom<unknown>('a', 'b', '', 0, 1, -0, true, null);
+  const key = fc.constantFrom('a', 'b', '__proto__', 'toString');
+  const operator = fc.constantFrom<unknown>(
+    { exists: false },
+    { exists: true },
+    { prefix: 'a' },
+    { numeric: ['<', 1] },
+  );
+  const list = fc.array(fc.oneof({ weight: 4, arbitrary: scalar }, { weight: 1, arbitrary: operator }), {
+    minLength: 1,
+    maxLength: 2,
+  });
+  const { pattern } = fc.letrec<{ pattern: Record<string, unknown>; branches: unknown }>((tie) => ({
+    pattern: fc.oneof(
+      { depthSize: 'small' },
+      fc.dictionary(key, list, { minKeys: 1, maxKeys: 2 }),
+      fc.dictionary(key, tie('pattern'), { minKeys: 1, maxKeys: 2 }),
+      fc.record({ a: list, $or: tie('branches') }),
+    ),
+    branches: fc.array(tie('pattern'), { minLength: 2, maxLength: 2 }),
+  }));
+  const { event } = fc.letrec<{ event: unknown; value: unknown }>((tie) => ({
+    event: fc.dictionary(key, tie('value'), { maxKeys: 3 }),
+    value: fc.oneof({ depthSize: 'small' }, scalar, fc.array(tie('value'), { maxLength: 2 }), tie('event')),
+  }));
+
+  it('finds what asking every rule finds', () => {
+    fc.assert(
+      fc.property(fc.array(pattern, { minLength: 1, maxLength: 12 }), fc.array(event), (patterns, events) => {
+        const accepted = patterns.filter(isAccepted);
+        const rules = accepted.map((one, index) =>
+          rule(`rule-${String(index).padStart(2, '0')}`, { pattern: one }),
+        );
+        const router = createRouter(rules);
+
+        for (const one of events as EventEnvelope[]) {
+          const expected = rules.filter((each) => compilePattern(each.pattern).matches(one));
+          expect(router.route(one).map(({ ruleName }) => ruleName)).toEqual(expected.map(({ name }) => name));
+        }
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  function isAccepted(candidate: unknown): boolean {
+    try {
+      compilePattern(candidate);
+      return true;
+    } catch (error) {
+      if (error instanceof InvalidPatternError) return false;
+      throw error;
+    }
+  }
+
+  it('asks few of many rules', () => {
+    const entries = Array.from({ length: 1_000 }, (_, position) =>
+      compilePattern({
+        source: ['ecommerce.orders'],
+        detail: { orderId: [`ord_${position}`], seq: [{ exists: true }] },
+      }),
+    );
+
+    const index = createRuleIndex(entries.map(({ requirements }) => requirements));
+
+    expect(index.candidates({ ...EVENT, detail: { orderId: 'ord_7', seq: 1 } })).toEqual([7]);
+    expect(index.candidates({ ...EVENT, detail: { seq: 1 } })).toEqual([]);
+  });
+
+  it('always asks a rule that no exact value leads to', () => {
+    const entries = [
+      { a: [{ prefix: 'x' }] },
+      { a: ['x'] },
+      { $or: [{ b: ['x'] }, { a: [{ exists: false }] }] },
+    ].map((one) => compilePattern(one).requirements);
+
+    expect(createRuleIndex(entries).candidates({ a: 'other' })).toEqual([0, 2]);
+    expect(createRuleIndex(entries).candidates({ a: ['other', 'x'] })).toEqual([0, 1, 2]);
   });
 });

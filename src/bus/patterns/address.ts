@@ -15,9 +15,11 @@ const OCTET_MAX = 255;
 /** The shape comes first: most texts are no address, and ipaddr.js would take forms that event-ruler does not. */
 const IPV4 = /^(\d{1,12})\.(\d{1,12})\.(\d{1,12})\.(\d{1,12})$/;
 const IPV6 = /^[0-9a-fA-F:]*:[0-9a-fA-F:]*$/;
-/** Characters of the longest address: event-ruler's Java looks no further for IPv4; eight groups of four for IPv6. */
+/** Characters of the longest address that Java reads as IPv4; for IPv6 more than eight groups of four, for zeros in front. */
 const IPV4_LENGTH_MAX = 15;
-const IPV6_LENGTH_MAX = 39;
+const IPV6_LENGTH_MAX = 64;
+/** Java takes any number of them in an IPv6 group, ipaddr.js no more than fill four digits. */
+const LEADING_ZEROS = /(?<![0-9a-fA-F])0+(?=[0-9a-fA-F])/g;
 const BLOCK = /^([^/]*)\/(\d{1,3})$/;
 
 /** @returns null when the text is not an IPv4 or IPv6 address */
@@ -36,8 +38,9 @@ function parseIpv4(text: string): Address | null {
 }
 
 function parseIpv6(text: string): Address | null {
-  if (!IPv6Address.isValid(text)) return null;
-  const address = IPv6Address.parse(text);
+  const plain = text.replaceAll(LEADING_ZEROS, '');
+  if (!IPv6Address.isValid(plain)) return null;
+  const address = IPv6Address.parse(plain);
   return address.isIPv4MappedAddress() ? address.parts.slice(-IPV4_GROUPS) : address.parts;
 }
 

@@ -36,7 +36,9 @@ const RESERVED_IN_OR: ReadonlySet<string> = new Set([
  */
 export function readCombinations(pattern: unknown, budget: Budget): Condition[][] {
   const start: Position = { place: [], path: [], depth: 0, inOr: false };
-  return readObject(pattern, start, [new Map()], budget).map((combination) => [...combination.values()]);
+  return readObject(pattern, start, [new Map() as Combination], budget).map((combination) => [
+    ...combination.values(),
+  ]);
 }
 
 /** Adds the object's conditions to each of the ways that led to it; the ways given are changed. */
@@ -52,7 +54,8 @@ function readObject(
     throw refusal(place, `Objects are nested more than ${PATTERN_DEPTH_MAX} deep.`);
   }
   const keys = Object.keys(pattern);
-  if (keys.length === 0) throw refusal(place, 'An empty object matches nothing in particular; name a member.');
+  if (keys.length === 0)
+    throw refusal(place, 'An empty object matches nothing in particular; name a member.');
   return keys.reduce((combinations, key) => readMember(pattern, key, position, combinations, budget), before);
 }
 
@@ -85,12 +88,7 @@ function readMember(
   return combinations;
 }
 
-function readOr(
-  branches: unknown,
-  position: Position,
-  before: Combination[],
-  budget: Budget,
-): Combination[] {
+function readOr(branches: unknown, position: Position, before: Combination[], budget: Budget): Combination[] {
   const { place } = position;
   if (!Array.isArray(branches) || branches.length < 2) {
     throw refusal(place, '$or is a list of at least two objects.');

@@ -6,9 +6,9 @@ type Spellings = readonly [lower: string, upper: string];
 
 /** How a text begins, ends or reads, whatever its case. */
 export interface IgnoringCase {
-  equals(text: string): boolean;
-  startsWith(text: string): boolean;
-  endsWith(text: string): boolean;
+  equals: (text: string) => boolean;
+  startsWith: (text: string) => boolean;
+  endsWith: (text: string) => boolean;
 }
 
 /**
@@ -16,9 +16,10 @@ export interface IgnoringCase {
  * Unicode), so that one pass decides.
  */
 export function ignoringCase(pattern: string): IgnoringCase {
-  const characters = [...pattern].map(
-    (character): Spellings => [character.toLowerCase(), character.toUpperCase()],
-  );
+  const characters = [...pattern].map((character): Spellings => [
+    character.toLowerCase(),
+    character.toUpperCase(),
+  ]);
   const backwards = [...characters].reverse();
   return {
     equals: (text) => endOfStart(characters, text) === text.length,

@@ -45,7 +45,7 @@ function nameOf({ path }: Condition): string {
 
 function stepsOf(sorted: readonly Asked[], depth: number): Step[] {
   const steps: Step[] = [];
-  for (let index = 0; index < sorted.length; ) {
+  for (let index = 0; index < sorted.length;) {
     const asked = sorted[index] as Asked;
     const key = asked.path[depth] ?? '';
     if (asked.path.length === depth + 1) {

@@ -5,7 +5,7 @@ import { objectsIn, ownMember, scalarsIn, type JsonObject, type Scalar } from '.
 /** Which entries an event can match at all. */
 export interface RuleIndex {
   /** Positions of these entries, ascending. An entry that is left out cannot match. */
-  candidates(event: JsonObject): number[];
+  candidates(event: object): number[];
 }
 
 /** What an entry asks for: for each of the ways in which it can match, what it requires. */
@@ -36,7 +36,7 @@ export function createRuleIndex(entries: readonly Entry[]): RuleIndex {
   return {
     candidates(event) {
       const found = new Set(always);
-      collect(root, event, found);
+      for (const object of objectsIn(event)) collect(root, object, found);
       return [...found].sort((left, right) => left - right);
     },
   };
@@ -59,7 +59,8 @@ function countSharers(entries: readonly Entry[]): Sharers {
 function mostSelective(requirements: readonly Requirement[], shared: Sharers): Requirement | undefined {
   const rated = requirements.map((requirement) => {
     const counts = shared.get(jsonPointer(requirement.path));
-    const sharers = requirement.values.reduce((sum, value) => sum + (counts?.get(value) ?? 0), 0);
+    let sharers = 0;
+    for (const value of requirement.values) sharers += counts?.get(value) ?? 0;
     return { requirement, sharers };
   });
   return rated.sort((left, right) => left.sharers - right.sharers)[0]?.requirement;
