@@ -29,7 +29,7 @@ export interface Router {
 }
 
 /**
- * Compiles rules once, for many events. An index by exact values leaves out the rules that an event cannot match, so
+ * Compiles rules once, for many events. An index by values and prefixes leaves out the rules that an event cannot match, so
  * that many rules cost little more than few; the rules that remain are asked in full.
  * @throws InvalidPatternError (not retryable) naming the rule when a stored pattern is not valid: routing without it
  *   would silently lose the events that it asks for
@@ -41,11 +41,14 @@ export function createRouter(rules: readonly Rule[]): Router {
     .map((rule) => ({ pattern: compileRulePattern(rule), routes: routesOf(rule) }));
   const index = createRuleIndex(active.map(({ pattern }) => pattern.requirements));
   return {
-    route: (event) =>
-      index.candidates(event).flatMap((position) => {
+    route: (event) => {
+      const routes: Route[] = [];
+      for (const position of index.candidates(event)) {
         const rule = active[position];
-        return rule?.pattern.matches(event) === true ? rule.routes : [];
-      }),
+        if (rule?.pattern.matches(event) === true) routes.push(...rule.routes);
+      }
+      return routes;
+    },
   };
 }
 

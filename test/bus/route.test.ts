@@ -74,12 +74,14 @@ describe('routing', () => {
 });
 
 describe('the index of rules', () => {
-  const scalar = fc.constantFrom<unknown>('a', 'b', '', 0, 1, -0, true, null);
+  const scalar = fc.constantFrom<unknown>('a', 'b', 'ab', '', 0, 1, -0, true, null);
   const key = fc.constantFrom('a', 'b', '__proto__', 'toString');
   const operator = fc.constantFrom<unknown>(
     { exists: false },
     { exists: true },
     { prefix: 'a' },
+    { wildcard: 'a*b' },
+    { exactly: 'b' },
     { numeric: ['<', 1] },
   );
   const list = fc.array(fc.oneof({ weight: 4, arbitrary: scalar }, { weight: 1, arbitrary: operator }), {
@@ -142,9 +144,24 @@ describe('the index of rules', () => {
     expect(index.candidates({ ...EVENT, detail: { seq: 1 } })).toEqual([]);
   });
 
-  it('always asks a rule that no exact value leads to', () => {
+  it('looks prefixes up, also those of wildcards, and long ones by how they begin', () => {
+    const long = 'p'.repeat(100);
+    const patterns = [
+      { a: [{ prefix: 'or' }] },
+      { a: [{ wildcard: 'ord*x' }] },
+      { a: [{ prefix: long }] },
+      { a: ['o'] },
+    ];
+    const index = createRuleIndex(patterns.map((one) => compilePattern(one).requirements));
+    const candidates = (value: unknown): readonly number[] => index.candidates({ a: value });
+
+    expect(['order', 'o', 'x', 5].map(candidates)).toEqual([[0, 1], [3], [], []]);
+    expect(candidates(['x', `${long}q`])).toEqual([2]);
+  });
+
+  it('always asks a rule that no value or prefix leads to', () => {
     const entries = [
-      { a: [{ prefix: 'x' }] },
+      { a: [{ suffix: 'x' }] },
       { a: ['x'] },
       { $or: [{ b: ['x'] }, { a: [{ exists: false }] }] },
     ].map((one) => compilePattern(one).requirements);

@@ -1,5 +1,6 @@
 import { parseAddress, sameAddress, type Address } from './address';
 import { compileOperator, type ScalarTest } from './operators';
+import { lookupOf, type Lookup } from './lookup';
 import { refusal, takeLeaves, type Budget, type Place } from './refusal';
 import { isObject, isScalar, scalarsIn, type Scalar } from './values';
 
@@ -9,8 +10,8 @@ export interface Leaf {
   matches(value: unknown): boolean;
   /** True when the list has `{"exists": false}`: no scalar at the place will do as well. */
   orAbsent: boolean;
-  /** The only values that match, when nothing else does; what an index of rules can look up. */
-  exactValues: readonly Scalar[] | null;
+  /** What an index of rules can look up; null when anything may match. */
+  lookup: Lookup | null;
 }
 
 /**
@@ -23,12 +24,14 @@ export function compileLeaf(list: readonly unknown[], place: Place, budget: Budg
   const exact = new Set<Scalar>();
   const tests: ScalarTest[] = [];
   let orAbsent = false;
+  let hasAddress = false;
   list.forEach((entry, index) => {
     const entryPlace = [...place, index];
     if (isScalar(entry)) {
       exact.add(entry);
       const address = typeof entry === 'string' ? parseAddress(entry) : null;
       if (address !== null) tests.push(addressTest(address));
+      hasAddress ||= address !== null;
       return;
     }
     if (Array.isArray(entry)) throw refusal(entryPlace, 'A list within a list matches nothing.');
@@ -42,7 +45,7 @@ export function compileLeaf(list: readonly unknown[], place: Place, budget: Budg
   return {
     matches: (value) => (isScalar(value) ? one(value) : scalarsIn(value).some(one)),
     orAbsent,
-    exactValues: orAbsent || tests.length > 0 ? null : [...exact],
+    lookup: hasAddress ? null : lookupOf(list),
   };
 }
 

@@ -1,6 +1,6 @@
 import type { Condition } from './combinations';
 import type { Leaf } from './leaf';
-import { hasScalarAt, objectsIn, ownMember, type JsonObject } from './values';
+import { hasScalarAt, ownMember, someObjectIn, type JsonObject } from './values';
 
 /**
  * One object of the event that was chosen, and the choices that led to it. A choice is bound once a value within it
@@ -78,7 +78,7 @@ function leafStep(asked: Asked, key: string): Step {
 
 function memberStep(key: string, steps: readonly Step[]): Step {
   return (choice) =>
-    objectsIn(ownMember(choice.object, key)).some((object) => {
+    someObjectIn(ownMember(choice.object, key), (object) => {
       const inner: Choice = { object, parent: choice, bound: false, absences: null };
       if (!steps.every((step) => step(inner))) return false;
       if (inner.bound) choice.bound = true;

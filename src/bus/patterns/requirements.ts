@@ -1,15 +1,12 @@
 import type { Condition } from './combinations';
-import type { Scalar } from './values';
+import type { Lookup } from './lookup';
 
-/** One of the values must stand at the path, in any element of the arrays on the way. */
-export interface Requirement {
+/** Something that meets the lookup must stand at the path, in any element of the arrays on the way. */
+export interface Requirement extends Lookup {
   path: readonly string[];
-  values: readonly Scalar[];
 }
 
-/** The conditions of one combination that an index can look up: those that only exact values meet. */
+/** The conditions of one combination that an index can look up. */
 export function requirementsOf(conditions: readonly Condition[]): Requirement[] {
-  return conditions.flatMap(({ path, leaf: { exactValues: values } }) =>
-    values === null ? [] : [{ path, values }],
-  );
+  return conditions.flatMap(({ path, leaf: { lookup } }) => (lookup === null ? [] : [{ path, ...lookup }]));
 }

@@ -19,6 +19,11 @@ export function scalarsIn(value: unknown): readonly Scalar[] {
   return Array.isArray(value) ? elementsOf(value).filter(isScalar) : [];
 }
 
+/** True when one of the objects at a place, as objectsIn finds them, passes. Without a list where there is just one. */
+export function someObjectIn(value: unknown, test: (object: JsonObject) => boolean): boolean {
+  return isObject(value) ? test(value) : objectsIn(value).some(test);
+}
+
 /** True when a scalar stands at the end of the path, in any element of the arrays on the way. */
 export function hasScalarAt(object: JsonObject, path: readonly string[]): boolean {
   const [key, ...rest] = path;

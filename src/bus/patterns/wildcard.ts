@@ -37,6 +37,11 @@ export function compileWildcard(pattern: string, place: Place): (text: Character
   };
 }
 
+/** What each text begins with that the wildcard finds; empty when it begins with a star. */
+export function wildcardHead(pattern: string): string {
+  return segmentsOf(pattern, [])[0] ?? '';
+}
+
 function segmentsOf(pattern: string, place: Place): string[] {
   const segments: string[] = [];
   let segment = '';
