@@ -17,6 +17,8 @@ export interface ApiKey {
 export interface Config {
   readonly host: string;
   readonly port: number;
+  /** Where a worker serves its metrics; 0: any free port. */
+  readonly metricsPort: number;
   readonly logLevel: string;
   readonly databaseUrl: string;
   readonly databasePoolSize: number;
@@ -49,6 +51,13 @@ export interface Config {
     readonly timeoutMs: number;
   };
   readonly paymentTimeoutMs: number;
+  /** Where the brokers of targets are; AWS's own variables are read by its client. */
+  readonly brokers: {
+    readonly kafka: readonly string[];
+    readonly rocketmq: string | null;
+    readonly nats: readonly string[];
+    readonly amqp: string | null;
+  };
 }
 
 export interface TlsFiles {
@@ -110,6 +119,15 @@ const rateLimit = z
     return { limit: Number(limit), windowMs: Number(count) * unitMs };
   });
 
+const HOST_AND_PORT = /^[^\s:/,]+:\d{1,5}$/;
+const addresses = z
+  .string()
+  .transform((text) => text.split(',').map((address) => address.trim()))
+  .refine(
+    (list) => list.every((address) => HOST_AND_PORT.test(address)),
+    'must be host:port, separated by commas',
+  );
+
 const secretsKey = z
   .string()
   .transform((text) => Buffer.from(text, 'base64'))
@@ -118,6 +136,7 @@ const secretsKey = z
 const variables = z.object({
   HOST: z.string().default('127.0.0.1'),
   PORT: wholeNumber(0, 65_535).default(3000),
+  AFTERCOMMIT_METRICS_PORT: wholeNumber(0, 65_535).default(9464),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   DATABASE_URL: url('postgres:', 'postgresql:'),
   AFTERCOMMIT_DATABASE_POOL_SIZE: wholeNumber(1, 1_000).default(20),
@@ -145,6 +164,10 @@ const variables = z.object({
   AFTERCOMMIT_PUBLIC_URL: url('http:', 'https:').optional(),
   AFTERCOMMIT_ALLOW_PRIVATE_TARGETS: flag.default(false),
   AFTERCOMMIT_TEMPORAL_UI_URL: url('http:', 'https:').optional(),
+  KAFKA_BROKERS: addresses.default([]),
+  ROCKETMQ_ENDPOINTS: z.string().regex(HOST_AND_PORT, 'must be host:port').optional(),
+  NATS_SERVERS: addresses.default([]),
+  AMQP_URL: url('amqp:', 'amqps:').optional(),
 });
 
 /** Variables that other parts of the product read: the development command, and the location of its data. */
@@ -251,6 +274,7 @@ function freeze(values: Variables, tls: TlsFiles | undefined): Config {
   return Object.freeze({
     host: values.HOST,
     port: values.PORT,
+    metricsPort: values.AFTERCOMMIT_METRICS_PORT,
     logLevel: values.LOG_LEVEL,
     databaseUrl: values.DATABASE_URL,
     databasePoolSize: values.AFTERCOMMIT_DATABASE_POOL_SIZE,
@@ -280,6 +304,12 @@ function freeze(values: Variables, tls: TlsFiles | undefined): Config {
       timeoutMs: values.AFTERCOMMIT_TWILIO_TIMEOUT_MS,
     },
     paymentTimeoutMs: values.AFTERCOMMIT_PAYMENT_TIMEOUT_MS,
+    brokers: {
+      kafka: values.KAFKA_BROKERS,
+      rocketmq: values.ROCKETMQ_ENDPOINTS ?? null,
+      nats: values.NATS_SERVERS,
+      amqp: values.AMQP_URL ?? null,
+    },
   });
 }
 

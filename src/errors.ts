@@ -87,6 +87,10 @@ export class OrderNotCancellableError extends errorClass('order_not_cancellable'
 export class NothingCapturedError extends errorClass('nothing_captured', 409) {}
 /** A payment is still being settled or undone: refunds wait for its end. */
 export class OrderNotSettledError extends errorClass('order_not_settled', 409) {}
+/** What was asked cannot be done in the state that the thing is in; `state` says which. */
+export class ConflictingStateError extends errorClass('conflicting_state', 409) {}
+/** A target needs an optional package that is not installed. */
+export class MissingDriverError extends errorClass('missing_driver', 409) {}
 /** Something else still names the thing that was to be deleted. */
 export class InUseError extends errorClass('in_use', 409) {}
 /** A database step came from a run that a rebuild has replaced. */

@@ -1,15 +1,22 @@
 import { InvalidTargetError, type FieldError } from '../../errors';
 import { checkTargetUrl, type AddressPolicy } from './address-guard';
+import { batchProperty, readBatch, readTimeoutMs, TIMEOUT_PROPERTY } from './common-settings';
 import { ConfigFields } from './config-fields';
 import { checkHeaders } from './http-headers';
 
 const METHODS = ['POST', 'PUT', 'PATCH'] as const;
 const ENCODINGS = ['json', 'form'] as const;
-/** Source: EventBridge ends a call to an API destination after 5 s; the upper end stays below the activity's own timeout. */
-const TIMEOUT_MS = { minimum: 100, maximum: 30_000, fallback: 5_000 };
-const MEMBERS = ['url', 'method', 'headers', 'encoding', 'timeoutMs'];
-/** Members of the contract that a later version honours; until then a promise of them would be broken silently. */
-const LATER_MEMBERS = ['ratePerSecond', 'batch'];
+/** One event in a call: a receiver's answer is about one. */
+const EVENTS_PER_CALL_MAX = 1;
+/** For the API document; what is not named here is refused. */
+export const HTTP_PROPERTIES = {
+  url: { type: 'string', example: 'https://billing.example.com/events' },
+  method: { type: 'string', enum: [...METHODS], default: 'POST' },
+  headers: { type: 'object', additionalProperties: { type: 'string' } },
+  encoding: { type: 'string', enum: [...ENCODINGS], default: 'json' },
+  timeoutMs: TIMEOUT_PROPERTY,
+  batch: batchProperty(EVENTS_PER_CALL_MAX),
+} as const;
 
 /** An API destination, checked and with its defaults filled in. */
 export interface HttpTargetConfig {
@@ -28,14 +35,12 @@ export interface HttpTargetConfig {
  * @throws InvalidTargetError (not retryable) with a pointer per mistake
  */
 export function parseHttpTargetConfig(config: unknown, policy: AddressPolicy): HttpTargetConfig {
-  const fields = new ConfigFields(config, [...MEMBERS, ...LATER_MEMBERS]);
-  for (const name of LATER_MEMBERS) {
-    if (fields.value(name) !== undefined) fields.refuse([name], 'This is not supported yet.');
-  }
+  const fields = new ConfigFields(config, Object.keys(HTTP_PROPERTIES));
   const url = readUrl(fields, policy);
   const method = fields.choice('method', METHODS, 'POST');
   const encoding = fields.choice('encoding', ENCODINGS, 'json');
-  const timeoutMs = fields.wholeNumber('timeoutMs', TIMEOUT_MS);
+  const timeoutMs = readTimeoutMs(fields);
+  readBatch(fields, EVENTS_PER_CALL_MAX);
   const { headers, errors } = checkHeaders(fields.value('headers'));
   if (encoding === 'form' && headers['content-type'] !== undefined) {
     fields.refuse(['headers', 'content-type'], 'A form has its own content type.');

@@ -30,7 +30,7 @@ const CLIENT_HEADERS = [
 /** Would be stored in plain text and read back: they come from a connection. */
 const CREDENTIAL_HEADERS = ['authorization', 'cookie', 'proxy-authorization'];
 /** What the service says about a delivery; `webhook-*` is reserved for Standard Webhooks. */
-const OWN_HEADER = /^(idempotency-key$|webhook-|x-aftercommit-)/;
+const OWN_HEADER = /^(idempotency-key$|replay-id$|webhook-|x-aftercommit-)/;
 
 /** Why neither a static header nor an API key can have this name, or null when both can. */
 export function headerNameRefusal(name: string): string | null {

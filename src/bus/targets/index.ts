@@ -1,19 +1,47 @@
 import type { LookupFunction } from 'node:net';
 import { InvalidTargetError } from '../../errors';
 import type { AddressPolicy } from './address-guard';
+import { amqpKind } from './amqp';
+import { eventBridgeKind } from './eventbridge';
 import { httpKind } from './http';
+import { kafkaKind } from './kafka';
 import type { OpenTargetDeps, TargetKind } from './kind';
 import { logKind } from './log';
+import { natsKind } from './nats';
+import { postgresKind } from './postgres';
+import { rocketmqKind } from './rocketmq';
+import { workflowKind } from './workflow';
+import { snsKind } from './sns';
+import { sqsKind } from './sqs';
 import type { Target } from './target';
 
 /** Every kind of target. A new kind is one file and one line here. */
 const KINDS = new Map<string, TargetKind>([
   ['http', httpKind],
   ['log', logKind],
+  ['postgres', postgresKind],
+  ['workflow', workflowKind],
+  ['eventbridge', eventBridgeKind],
+  ['sns', snsKind],
+  ['sqs', sqsKind],
+  ['kafka', kafkaKind],
+  ['nats', natsKind],
+  ['rocketmq', rocketmqKind],
+  ['amqp', amqpKind],
 ]);
 
 /** For documents and error messages. */
 export const TARGET_KINDS: readonly string[] = [...KINDS.keys()];
+
+/**
+ * What a caller may say about a target of this kind.
+ * @throws InvalidTargetError (not retryable) with the pointer `/kind` for an unknown kind
+ */
+export function targetKindOf(
+  kind: string,
+): Pick<TargetKind, 'properties' | 'connections' | 'signs' | 'takesPersonalData'> {
+  return kindOf(kind);
+}
 
 /**
  * Checks a target's settings as a caller gives them; what comes back has its defaults and is what to store.

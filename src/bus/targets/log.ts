@@ -32,6 +32,8 @@ export function createLogTarget(logger: Pick<Logger, 'info'>): Target {
 
 /** The kind `log` of the registry. It has no settings. */
 export const logKind: TargetKind = {
+  properties: {},
+  connections: [],
   validate: (config) => {
     const { errors } = new ConfigFields(config, []);
     if (errors.length > 0) throw new InvalidTargetError('The target is not valid.', { fields: errors });

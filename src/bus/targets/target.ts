@@ -10,8 +10,20 @@ import type { EventEnvelope } from '../../domain/events';
  */
 export interface Target {
   send(request: TargetRequest): Promise<SendOutcome>;
+  /** Present when the kind takes several events in one call. */
+  batch?: BatchSend | undefined;
   /** Frees sockets and timers. Idempotent. */
   close(): Promise<void>;
+}
+
+/**
+ * One call for several events. One outcome for each request, in their order: a part that failed never makes the others be
+ * sent again, nor is it lost with them.
+ */
+export interface BatchSend {
+  /** The caller sends no more than so many at once. */
+  maximumEvents: number;
+  send(requests: readonly TargetRequest[]): Promise<SendOutcome[]>;
 }
 
 export interface TargetRequest {
@@ -22,6 +34,10 @@ export interface TargetRequest {
   deliveryId: string;
   /** The rule that asked for this delivery. */
   ruleName: string;
+  /** Events of one key arrive in order: the order's id, or the subject of a caller's own event. 1 to 128 visible ASCII characters. */
+  orderingKey: string;
+  /** Set when a replay sends the event again: it travels in a header or attribute, never in the envelope. */
+  replayId: string | null;
 }
 
 /** What one attempt came to. */

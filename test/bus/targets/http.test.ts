@@ -4,8 +4,9 @@ import type { ConnectionSecret } from '../../../src/bus/targets/connection';
 import { createHttpTarget } from '../../../src/bus/targets/http';
 import { parseHttpTargetConfig, type HttpTargetConfig } from '../../../src/bus/targets/http-config';
 import type { SendOutcome, Target } from '../../../src/bus/targets/target';
+import { httpTargetContract, type HttpTargetHarness } from '../../contract/http-target';
 import { CONTRACT_EVENT, CONTRACT_NOW, CONTRACT_REQUEST, targetContract } from '../../contract/target';
-import { openSink, type Sink } from './sink';
+import { arrangeSink, openSink, SINK_SITUATIONS, type Sink } from './sink';
 
 const TIMEOUT_MS = 400;
 
@@ -18,25 +19,37 @@ function openTarget(
   return createHttpTarget(config, { allowPrivate: true, connection, now: () => CONTRACT_NOW });
 }
 
-targetContract('http', async () => {
+async function openHarness(): Promise<HttpTargetHarness> {
   const sink = await openSink();
   const target = openTarget(sink.url);
   return {
     target,
     timeoutMs: TIMEOUT_MS,
+    situations: SINK_SITUATIONS,
+    // HTTP has no word for it: a receiver finds the order's id in the event.
+    carriesOrderingKey: false,
+    arrange: (situation) => arrangeSink(sink, situation),
     behave: (behaviour) => sink.behave(behaviour),
+    requestCount: () => sink.requests.length,
     received: () =>
-      sink.requests.map(({ headers, body }) => ({
-        id: String(headers['webhook-id']),
-        deliveryId: String(headers['x-aftercommit-delivery-id']),
-        payload: body,
-      })),
+      Promise.resolve(
+        sink.accepted.map(({ headers, body }) => ({
+          id: String(headers['webhook-id']),
+          deliveryId: String(headers['x-aftercommit-delivery-id']),
+          payload: body,
+          orderingKey: null,
+          replayId: headers['replay-id'] === undefined ? null : String(headers['replay-id']),
+        })),
+      ),
     close: async () => {
       await target.close();
       await sink.close();
     },
   };
-});
+}
+
+targetContract('http', openHarness);
+httpTargetContract('http', openHarness);
 
 describe('an API destination', () => {
   let sink: Sink;
