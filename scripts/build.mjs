@@ -16,6 +16,9 @@ const BUNDLE = 'workflow-bundle.js';
 /** Written by scripts/prepare.mjs. */
 const STAMP = '.build-stamp';
 
+/** What others import from the package, and so the only part with declarations. */
+const CONSUMER = `consumer${path.sep}`;
+
 const require = createRequire(import.meta.url);
 
 function filesBelow(directory) {
@@ -31,18 +34,21 @@ function outputsOf(file) {
   if (file.endsWith('.d.ts')) return [];
   if (!isTypeScript(file)) return [file];
   const script = file.replace(/\.ts$/, '.js');
-  return [script, `${script}.map`];
+  const declarations = file.startsWith(CONSUMER) ? [file.replace(/\.ts$/, '.d.ts')] : [];
+  return [script, `${script}.map`, ...declarations];
 }
 
 function compile(sources) {
   // An incremental build does not see that an output was deleted.
   const complete = sources.flatMap(outputsOf).every((file) => existsSync(path.join(dist, file)));
   if (!complete) rmSync(path.join(dist, BUILD_INFO), { force: true });
+  runCompiler('tsconfig.build.json');
+  runCompiler('tsconfig.consumer.json');
+}
+
+function runCompiler(project) {
   const tsc = path.join(path.dirname(require.resolve('typescript/package.json')), 'bin', 'tsc');
-  const result = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], {
-    cwd: root,
-    stdio: 'inherit',
-  });
+  const result = spawnSync(process.execPath, [tsc, '-p', project], { cwd: root, stdio: 'inherit' });
   if (result.status !== 0) process.exit(result.status ?? 1);
 }
 

@@ -1,0 +1,1 @@
+export { createConsumer, createTables, type ConsumerOptions } from './app';
