@@ -1,4 +1,4 @@
-import { createRouter, type Route, type Router } from '../bus/route';
+import { createRouter, type Route, type Router, type Rule } from '../bus/route';
 import type { Pool } from '../database/pool';
 import { listRules, rulesVersion } from '../database/rules';
 import type { EventEnvelope } from '../domain/events';
@@ -15,7 +15,8 @@ export function createRuleBook(pool: Pool): RuleBook {
     async current() {
       const version = await rulesVersion(pool);
       if (compiled?.version === version) return compiled.route;
-      const router = compile(await listRules(pool));
+      // Only what compileTransformer accepted was stored.
+      const router = compile((await listRules(pool)) as unknown as readonly Rule[]);
       compiled = { version, route: (event) => router.route(event) };
       return compiled.route;
     },
@@ -26,7 +27,7 @@ export function createRuleBook(pool: Pool): RuleBook {
  * Routing without a rule that cannot be read would lose its events, so nothing is routed until it is mended. A plain
  * error: Temporal repeats the activity until then.
  */
-function compile(rules: Parameters<typeof createRouter>[0]): Router {
+function compile(rules: readonly Rule[]): Router {
   try {
     return createRouter(rules);
   } catch (error) {

@@ -1,182 +1,55 @@
-import type { EventEnvelope } from '../domain/events';
-import { AppError, InvalidTransformerError } from '../errors';
-import { compileEventPath, type EventPath } from './event-path';
-import { jsonPointer } from './json-pointer';
-import { parseTemplate, TemplateSyntaxError, type TemplateForm, type TemplatePart } from './template';
+import type { CompiledTransformer } from './transformers/compiled';
+import { refusal } from './transformers/compiled';
+import { compileConstant, compilePart } from './transformers/fixed';
+import { compileInputTemplate } from './transformers/input-template';
+import { compileJsonata } from './transformers/jsonata';
 
-/** Source: EventBridge API, InputTransformer: 100 pairs, names of at most 256 of these characters, template 8,192. */
-const PATHS_MAX = 100;
-const VARIABLE_NAME = /^[A-Za-z0-9_-]{1,256}$/;
-const TEMPLATE_BYTES_MAX = 8_192;
-/** UTF-8 bytes of what is sent: EventBridge's own limit for one entry. Source: bad-input, row 51. */
-const OUTPUT_BYTES_MAX = 256 * 1_024;
-
-/** What a rule says about one of its targets. Plain JSON: it is stored with each delivery as it was when it matched. */
-export interface TransformerConfig {
-  /** Variable name to JSON path in the event. */
-  inputPathsMap?: Record<string, string> | undefined;
-  inputTemplate: string;
-}
-
-/** What a template may name beside the event. Nothing of it is stored. */
-export interface RenderContext {
-  ruleName: string;
-  /** RFC 3339, UTC: when the bus got the event. Default: the event's own time, which the same transaction wrote. */
-  ingestionTime?: string | undefined;
-  /** Read right before the send, and only when `usesCustomer`. Null or absent: erased, or not known. */
-  customer?: { id: string; phone: string | null } | null | undefined;
-}
-
-/** A transformer that was checked once and can be used often. */
-export interface CompiledTransformer {
-  /** True when the template names personal data, which the sender then reads for `context.customer`. */
-  readonly usesCustomer: boolean;
-  /**
-   * What is sent for the event. Values are escaped for where they land and never read as a template again. The same
-   * event and context always give the same bytes.
-   * @throws TemplateError when the event or the context lacks a value, or the output is larger than 256 KB
-   */
-  render(event: EventEnvelope, context: RenderContext): string;
-}
-
-/** The transformer cannot be applied to this event: it goes to the dead letters. Its message holds no values. */
-export class TemplateError extends AppError {
-  static override readonly code = 'template_error';
-  static override readonly httpStatus = 422;
-}
-
-type Source = (event: EventEnvelope, context: RenderContext) => unknown;
+export { TemplateError, type CompiledTransformer, type RenderContext } from './transformers/compiled';
 
 /**
- * The reserved variables. `aws.events.event` leaves `detail` out, `aws.events.event.json` is the whole event; there is
- * no `aws.events.rule-arn`, because rules have no ARN here. Source: EventBridge user guide, "Predefined variables".
- * The customer's are filled in at the moment of sending. Source: the HTTP contract, "States and events".
+ * What a rule says about one of its targets, in exactly one form. Plain JSON: it is stored with each delivery as it was
+ * when it matched. Source: EventBridge API, Target: Input, InputPath and InputTransformer exclude each other; JSONata is
+ * an addition, as Step Functions has it.
  */
-const RESERVED: ReadonlyMap<string, Source> = new Map<string, Source>([
-  ['aws.events.event.json', (event) => ({ ...headOf(event), detail: event.detail })],
-  ['aws.events.event', headOf],
-  ['aws.events.rule-name', (_event, context) => context.ruleName],
-  ['aws.events.event.ingestion-time', (event, context) => context.ingestionTime ?? event.time],
-  ['aftercommit.customer.id', (_event, context) => context.customer?.id],
-  ['aftercommit.customer.phone', (_event, context) => context.customer?.phone ?? undefined],
-]);
+export type TransformerConfig =
+  | {
+      /** Variable name to JSON path in the event. */
+      inputPathsMap?: Record<string, string> | undefined;
+      inputTemplate: string;
+    }
+  /** A constant: JSON text. */
+  | { input: string }
+  /** A path in the event, such as `$.detail`: that part, as JSON. */
+  | { inputPath: string }
+  /** An expression over the event; needs the optional package `jsonata`. */
+  | { jsonata: string };
 
-/** In the order of the envelope's own text. */
-function headOf({ id, source, 'detail-type': type, time }: EventEnvelope): Omit<EventEnvelope, 'detail'> {
-  return { id, source, 'detail-type': type, time };
-}
+const FORMS = ['inputTemplate', 'input', 'inputPath', 'jsonata'] as const;
 
 /**
- * Compiles an input transformer with EventBridge's semantics. In a JSON template a variable inside a string is replaced
- * by escaped text, and one that stands alone by its value as JSON; in a text template strings are inserted as they are
- * and other values as JSON. Two differences from EventBridge: values are always escaped, and a path that the event does
- * not have is an error, where EventBridge leaves the variable out and sends what remains.
- *
+ * Compiles a transformer. Only an input template can name the customer.
  * @throws InvalidTransformerError (not retryable), with a JSON pointer into the transformer
+ * @throws MissingDriverError (not retryable) for JSONata when its package is not installed
  */
 export function compileTransformer(config: TransformerConfig): CompiledTransformer {
-  const paths = compilePaths(config.inputPathsMap ?? {});
-  const { form, parts } = parse(config.inputTemplate);
-  const segments = parts.map((part) => compilePart(part, form, paths));
-  const usesCustomer = parts.some(
-    (part) => part.kind === 'variable' && part.name.startsWith('aftercommit.customer.'),
-  );
-  return { usesCustomer, render: (event, context) => render(segments, event, context) };
-}
-
-function compilePaths(inputPathsMap: unknown): Map<string, EventPath> {
-  if (typeof inputPathsMap !== 'object' || inputPathsMap === null || Array.isArray(inputPathsMap)) {
-    throw refusal(['inputPathsMap'], 'The paths map is an object of variable names and JSON paths.');
+  const members: { [Member in (typeof FORMS)[number] | 'inputPathsMap']?: unknown } = config;
+  const given = FORMS.filter((form) => members[form] !== undefined);
+  const [form] = given;
+  if (given.length > 1) throw refusal([], `A transformer has one of ${FORMS.join(', ')}, not several.`);
+  if (form === undefined && members.inputPathsMap === undefined) {
+    throw refusal([], `A transformer has one of ${FORMS.join(', ')}.`);
   }
-  const entries = Object.entries(inputPathsMap);
-  if (entries.length > PATHS_MAX) {
-    throw refusal(['inputPathsMap'], `At most ${PATHS_MAX} paths are allowed, not ${entries.length}.`);
+  if (form !== undefined && form !== 'inputTemplate' && members.inputPathsMap !== undefined) {
+    throw refusal(['inputPathsMap'], 'Only an inputTemplate has variables.');
   }
-  return new Map(entries.map(([name, path]) => [name, compileNamedPath(name, path)]));
-}
-
-function compileNamedPath(name: string, path: unknown): EventPath {
-  if (!VARIABLE_NAME.test(name) || /^aws/i.test(name)) {
-    throw refusal(
-      ['inputPathsMap', name],
-      'A variable name has letters, digits, "_" and "-", and does not begin with "aws".',
-    );
+  switch (form) {
+    case 'input':
+      return compileConstant(members.input);
+    case 'inputPath':
+      return compilePart(members.inputPath);
+    case 'jsonata':
+      return compileJsonata(members.jsonata);
+    default:
+      return compileInputTemplate(members);
   }
-  const compiled = typeof path === 'string' ? compileEventPath(path) : null;
-  if (compiled === null) {
-    throw refusal(['inputPathsMap', name], "A path looks like $.detail.lines[0].sku or $['detail-type'].");
-  }
-  return compiled;
-}
-
-function parse(inputTemplate: unknown): ReturnType<typeof parseTemplate> {
-  if (typeof inputTemplate !== 'string' || inputTemplate === '') {
-    throw refusal(['inputTemplate'], 'The template is a text that is not empty.');
-  }
-  const bytes = Buffer.byteLength(inputTemplate);
-  if (bytes > TEMPLATE_BYTES_MAX) {
-    throw refusal(
-      ['inputTemplate'],
-      `The template has ${bytes} bytes; at most ${TEMPLATE_BYTES_MAX} are allowed.`,
-    );
-  }
-  try {
-    return parseTemplate(inputTemplate);
-  } catch (error) {
-    if (error instanceof TemplateSyntaxError) throw refusal(['inputTemplate'], error.message);
-    throw error;
-  }
-}
-
-type Segment = (event: EventEnvelope, context: RenderContext) => string;
-
-function compilePart(part: TemplatePart, form: TemplateForm, paths: Map<string, EventPath>): Segment {
-  if (part.kind === 'literal') return () => part.text;
-  const path = paths.get(part.name);
-  const source: Source | undefined = path ?? RESERVED.get(part.name);
-  if (source === undefined) throw refusal(['inputTemplate'], unknownVariable(part.name));
-  const format = form === 'text' ? asText : part.quoted ? asStringContent : asJson;
-  return (event, context) => {
-    const value = source(event, context);
-    if (value === undefined) throw new TemplateError(`There is no value for <${part.name}>.`);
-    return format(value);
-  };
-}
-
-function unknownVariable(name: string): string {
-  return /^(aws|aftercommit)\./.test(name)
-    ? `There is no reserved variable <${name}>; there are ${[...RESERVED.keys()].join(', ')}.`
-    : `The variable <${name}> is not defined in inputPathsMap.`;
-}
-
-function render(segments: readonly Segment[], event: EventEnvelope, context: RenderContext): string {
-  let output = '';
-  for (const segment of segments) {
-    output += segment(event, context);
-    // Checked on the way: 2,000 variables that each hold a large event would not fit into memory.
-    if (output.length > OUTPUT_BYTES_MAX) throw outputTooLarge();
-  }
-  if (Buffer.byteLength(output) > OUTPUT_BYTES_MAX) throw outputTooLarge();
-  return output;
-}
-
-function outputTooLarge(): TemplateError {
-  return new TemplateError(`The template's output is larger than ${OUTPUT_BYTES_MAX} bytes.`);
-}
-
-function asJson(value: unknown): string {
-  return JSON.stringify(value);
-}
-
-function asText(value: unknown): string {
-  return typeof value === 'string' ? value : JSON.stringify(value);
-}
-
-/** Text for the inside of a JSON string: an object becomes its own JSON, escaped once more. */
-function asStringContent(value: unknown): string {
-  return JSON.stringify(asText(value)).slice(1, -1);
-}
-
-function refusal(path: readonly string[], message: string): InvalidTransformerError {
-  return new InvalidTransformerError(message, { fields: [{ pointer: jsonPointer(path), message }] });
 }

@@ -1,18 +1,20 @@
 import { Router } from 'express';
-import { compilePattern } from '../bus/pattern';
-import { compileTransformer, type CompiledTransformer } from '../bus/transformer';
-import { deleteRule, listRules, putRule, readRule, type RuleTarget } from '../database/rules';
-import type { EventEnvelope } from '../domain/events';
-import { InvalidPatternError, InvalidTransformerError } from '../errors';
+import { TARGET_KINDS, targetKindOf } from '../bus/targets';
+import { countBacklogs } from '../database/backlog';
+import { deleteRule, listRules, putRule, readRule, type RuleRow, type RuleTarget } from '../database/rules';
+import { listTargets } from '../database/targets';
+import { InvalidTransformerError, TemporalUnavailableError } from '../errors';
 import { callerOf } from './authentication';
 import { requireDatabase } from './availability';
+import { wakeBacklog } from './bus-workflows';
 import type { HttpDeps } from './deps';
 import { readJsonBody } from './json-body';
 import { nameIn, newNameIn, notFound } from './names';
 import { BODY_PROBLEMS, guardedAnswers, jsonBody, type Operation } from './operations';
 import { route, type Handler } from './routes';
-import { Name, Timestamp } from './schemas';
-import { checkBody, checkQuery, fieldsUnder } from './validation';
+import { checkPattern, compileAt, Pattern, Transformer, transformerOf } from './rule-parts';
+import { Backlog, Name, Timestamp } from './schemas';
+import { checkBody, checkQuery } from './validation';
 import { z } from './zod';
 
 /** Source: EventBridge has 5 targets a rule; more than a few make one event slow to route. */
@@ -23,8 +25,6 @@ export function rulesRouter(deps: HttpDeps): Router {
   const router = Router();
   const withDatabase = requireDatabase(deps.health);
   route(router, '/v1/rules', { get: { scope: 'operate', handle: withDatabase(list(deps)) } });
-  // Before the path with a name, which `test` would be.
-  route(router, '/v1/rules/test', { post: { scope: 'operate', handle: tryRule } });
   route(router, '/v1/rules/{name}', {
     get: { scope: 'operate', handle: withDatabase(readOne(deps)) },
     put: { scope: 'admin', handle: withDatabase(put(deps)) },
@@ -32,20 +32,6 @@ export function rulesRouter(deps: HttpDeps): Router {
   });
   return router;
 }
-
-const Pattern = z.record(z.string(), z.unknown()).openapi({
-  type: 'object',
-  description: 'An event pattern in the language of EventBridge; exact values for now',
-  example: { source: ['ecommerce.orders'], 'detail-type': ['order.confirmed'] },
-});
-const Transformer = z
-  .strictObject({
-    inputPathsMap: z.record(z.string(), z.string()).optional(),
-    inputTemplate: z.string(),
-  })
-  .openapi('Transformer', {
-    example: { inputPathsMap: { id: '$.detail.orderId' }, inputTemplate: '{"id": <id>}' },
-  });
 
 const NewRule = z
   .strictObject({
@@ -77,7 +63,8 @@ function refuseDoubledTargets(targets: readonly { target: string }[], context: z
 function list({ pool }: HttpDeps): Handler {
   return async (req, res) => {
     checkQuery(z.strictObject({}), req);
-    res.json({ data: await listRules(pool), nextCursor: null });
+    const [rules, backlogs] = await Promise.all([listRules(pool), countBacklogs(pool, 'rule')]);
+    res.json({ data: rules.map((rule) => viewOf(rule, backlogs)), nextCursor: null });
   };
 }
 
@@ -85,24 +72,39 @@ function readOne({ pool }: HttpDeps): Handler {
   return async (req, res) => {
     const rule = await readRule(pool, nameIn(req, 'rule'));
     if (rule === null) throw notFound('rule');
-    res.json(rule);
+    res.json(viewOf(rule, await countBacklogs(pool, 'rule')));
   };
 }
 
-function put({ pool }: HttpDeps): Handler {
+function put(deps: HttpDeps): Handler {
+  const { pool } = deps;
   return async (req, res) => {
     const name = newNameIn(req);
     const body = checkBody(NewRule, await readJsonBody(req));
     checkPattern(body.pattern);
+    const impersonal = await impersonalTargets(pool);
     const targets = body.targets.map(({ target, transformer }, index): RuleTarget => {
       if (transformer === null || transformer === undefined) return { target, transformer: null };
       const config = transformerOf(transformer);
-      compileAt(['targets', index, 'transformer'], config);
+      const { usesCustomer } = compileAt(['targets', index, 'transformer'], config);
+      if (usesCustomer && impersonal.has(target)) throw personalDataRefused(index);
       return { target, transformer: config };
     });
     const { pattern, state, description = null } = body;
-    res.json(await putRule(pool, { name, description, pattern, state, targets, actor: callerOf(res) }));
+    const isResumed = state === 'ENABLED' && (await readRule(pool, name))?.state === 'PAUSED';
+    if (isResumed && !deps.health.temporal) {
+      throw new TemporalUnavailableError('Temporal cannot be reached, so nothing that waits could be woken.');
+    }
+    const rule = { name, description, pattern, state, targets, actor: callerOf(res) };
+    const stored = await putRule(pool, rule);
+    if (isResumed) await wakeBacklog(deps, { rule: name });
+    res.json(viewOf(stored, await countBacklogs(pool, 'rule')));
   };
+}
+
+function viewOf(rule: RuleRow, backlogs: ReadonlyMap<string, number>): object {
+  const { createdAt, updatedAt, ...definition } = rule;
+  return { ...definition, backlog: backlogs.get(rule.name) ?? 0, createdAt, updatedAt };
 }
 
 function remove({ pool }: HttpDeps): Handler {
@@ -112,65 +114,20 @@ function remove({ pool }: HttpDeps): Handler {
   };
 }
 
-type TransformerConfig = NonNullable<RuleTarget['transformer']>;
-
-/** Without members that are undefined: what is stored has none. */
-function transformerOf({ inputPathsMap, inputTemplate }: z.output<typeof Transformer>): TransformerConfig {
-  return inputPathsMap === undefined ? { inputTemplate } : { inputPathsMap, inputTemplate };
+/** Targets that store what they get where personal data must not be, such as a workflow's history. */
+async function impersonalTargets(pool: HttpDeps['pool']): Promise<Set<string>> {
+  const targets = await listTargets(pool);
+  // A kind that this version does not know opens no target, so nothing is sent to it.
+  const known = targets.filter(({ kind }) => TARGET_KINDS.includes(kind));
+  return new Set(
+    known.filter(({ kind }) => targetKindOf(kind).takesPersonalData === false).map(({ name }) => name),
+  );
 }
 
-function checkPattern(pattern: unknown): ReturnType<typeof compilePattern> {
-  try {
-    return compilePattern(pattern);
-  } catch (error) {
-    if (!(error instanceof InvalidPatternError)) throw error;
-    throw new InvalidPatternError(error.message, {
-      fields: fieldsUnder(['pattern'], error.fields),
-      cause: error,
-    });
-  }
+function personalDataRefused(index: number): InvalidTransformerError {
+  const message = 'This target stores what it gets, so its transformer cannot name the customer.';
+  return new InvalidTransformerError(message, { fields: [{ pointer: `/targets/${index}/target`, message }] });
 }
-
-function compileAt(path: readonly (string | number)[], config: TransformerConfig): CompiledTransformer {
-  try {
-    return compileTransformer(config);
-  } catch (error) {
-    if (!(error instanceof InvalidTransformerError)) throw error;
-    throw new InvalidTransformerError(error.message, {
-      fields: fieldsUnder(path, error.fields),
-      cause: error,
-    });
-  }
-}
-
-const EventToTry = z
-  .strictObject({
-    id: z.string(),
-    source: z.string(),
-    'detail-type': z.string(),
-    time: z.string(),
-    detail: z.looseObject({}),
-  })
-  .openapi('Event', { description: 'The envelope that targets get' });
-
-const RuleTrial = z
-  .strictObject({ pattern: Pattern, event: EventToTry, transformer: Transformer.optional() })
-  .openapi('RuleTrial');
-
-/** Stands in for the person, whom only a real delivery may look up. */
-const SAMPLE_CUSTOMER = { id: 'customer-id', phone: '+15005550006' };
-
-/** Tries a pattern and a transformer on an event. Reads and writes nothing. */
-const tryRule: Handler = async (req, res) => {
-  const body = checkBody(RuleTrial, await readJsonBody(req));
-  // What an event of ours has more than this schema asks for is not asked of a trial.
-  const event = body.event as unknown as EventEnvelope;
-  const matches = checkPattern(body.pattern).matches(event);
-  if (body.transformer === undefined) return void res.json({ matches });
-  const transformer = compileAt(['transformer'], transformerOf(body.transformer));
-  const output = transformer.render(event, { ruleName: 'test', customer: SAMPLE_CUSTOMER });
-  res.json({ matches, output });
-};
 
 const Rule = z
   .object({
@@ -179,6 +136,7 @@ const Rule = z
     pattern: Pattern,
     state: z.enum(['ENABLED', 'DISABLED', 'PAUSED']),
     targets: z.array(z.object({ target: Name, transformer: Transformer.nullable() })),
+    backlog: Backlog,
     createdAt: Timestamp,
     updatedAt: Timestamp,
   })
@@ -218,16 +176,5 @@ export const ruleOperations: Operation[] = [
     summary: 'Delete a rule; deliveries that it made go on',
     request: { params: nameParameter },
     responses: guardedAnswers({ 204: null }, [404]),
-  },
-  {
-    method: 'post',
-    path: '/v1/rules/test',
-    tags: ['Event bus'],
-    summary: 'Try a pattern and a transformer on an event',
-    request: { body: jsonBody(RuleTrial) },
-    responses: guardedAnswers(
-      { 200: z.object({ matches: z.boolean(), output: z.string().optional() }).openapi('RuleTrialResult') },
-      BODY_PROBLEMS,
-    ),
   },
 ];
