@@ -9,21 +9,50 @@ const rooms = (...names) => `^src/(${names.join('|')})(/|\\.ts$)`;
 const table = [
   { name: 'errors', rooms: [], npm: [] },
   { name: 'log', rooms: [], npm: ['pino'] },
+  { name: 'metrics', rooms: ['database'], npm: ['prom-client'] },
   { name: 'domain', rooms: ['errors'], npm: [] },
   { name: 'workflows', rooms: ['domain', 'errors'], npm: ['@temporalio/workflow', '@temporalio/common'] },
   {
     name: 'activities',
     // A successor is started by its name and signal, so activities know the messages, as http does.
-    rooms: ['domain', 'database', 'bus', 'channels', 'gateways', 'workflows/messages', 'errors', 'log'],
+    rooms: [
+      'domain',
+      'database',
+      'bus',
+      'channels',
+      'gateways',
+      'workflows/messages',
+      'errors',
+      'log',
+      'metrics',
+    ],
     npm: ['@temporalio/activity', '@temporalio/common'],
   },
+  { name: 'consumer', rooms: [], npm: [] },
   { name: 'database', rooms: ['domain', 'errors', 'log'], npm: ['pg'] },
-  { name: 'bus', rooms: ['domain', 'errors', 'log'], npm: ['undici', 'ipaddr.js'] },
+  {
+    name: 'bus',
+    rooms: ['domain', 'errors', 'log'],
+    npm: [
+      'undici',
+      'ipaddr.js',
+      // Drivers of targets: optional, except for those that the service itself needs.
+      'pg',
+      '@temporalio/client',
+      '@aws-sdk',
+      '@smithy',
+      'kafkajs',
+      'rocketmq-client-nodejs',
+      '@nats-io',
+      'rabbitmq-client',
+      'jsonata',
+    ],
+  },
   { name: 'channels', rooms: ['domain', 'errors', 'log'], npm: ['twilio'] },
   { name: 'gateways', rooms: ['domain', 'errors', 'log'], npm: ['undici'] },
   {
     name: 'http',
-    rooms: ['domain', 'database', 'bus', 'workflows/messages', 'errors', 'log'],
+    rooms: ['domain', 'database', 'bus', 'workflows/messages', 'errors', 'log', 'metrics'],
     npm: [
       'express',
       '@temporalio/client',

@@ -34,6 +34,8 @@ async function main(): Promise<void> {
     access: { keys: [...config.apiKeys], rateLimit: config.rateLimit },
     allowPrivateTargets: config.allowPrivateTargets,
     health,
+    lag: services.lag,
+    metrics: services.metrics,
     version: readVersion(),
     publicUrl: config.publicUrl,
   });

@@ -3,15 +3,17 @@ import { join } from 'node:path';
 import type { TLSConfig } from '@temporalio/common/lib/internal-non-workflow';
 import { createActivities, type Activities } from './activities';
 import { createRuleBook } from './activities/rules';
-import { successors } from './activities/successors';
+import { currentClient, successors } from './activities/successors';
 import { createTargetBook } from './activities/targets';
 import { createSmsChannel } from './channels/sms';
 import type { Config } from './config';
+import { createLagReader, type LagReader } from './database/lag';
 import { createPool, type Pool } from './database/pool';
 import { createSecretBox, type SecretBox } from './database/secrets';
 import type { Places } from './domain/orders';
 import { createHttpPaymentGateway } from './gateways/http-payments';
 import { createLogger, type Logger } from './log';
+import { createMetrics, type Metrics } from './metrics';
 
 /** What both processes need. Opened here and nowhere else; closed in the opposite order. */
 export interface Services {
@@ -20,6 +22,8 @@ export interface Services {
   pool: Pool;
   places: Places;
   secretBox: SecretBox;
+  lag: LagReader;
+  metrics: Metrics;
   close(): Promise<void>;
 }
 
@@ -27,10 +31,13 @@ export interface Services {
 export function openServices(config: Config, name: string): Services {
   const log = createLogger({ level: config.logLevel, name });
   const pool = createPool({ url: config.databaseUrl, size: config.databasePoolSize, name, log });
+  const lag = createLagReader(pool);
   return {
     config,
     log,
     pool,
+    lag,
+    metrics: createMetrics(lag),
     places: { temporalUiUrl: config.temporal.uiUrl, namespace: config.temporal.namespace },
     secretBox: createSecretBox(config.secretsKey),
     close: () => pool.end(),
@@ -39,7 +46,7 @@ export function openServices(config: Config, name: string): Services {
 
 /** The parts that only a worker has: the payment gateway, the channels, the targets. Picks real or simulated by address. */
 export function openActivities(services: Services): { activities: Activities; close(): Promise<void> } {
-  const { config, log, pool, places, secretBox } = services;
+  const { config, log, pool, places, secretBox, metrics } = services;
   const gateway = createHttpPaymentGateway({
     baseUrl: config.paymentUrl,
     timeoutMs: config.paymentTimeoutMs,
@@ -53,10 +60,18 @@ export function openActivities(services: Services): { activities: Activities; cl
     timeoutMs: config.notify.timeoutMs,
     ...(baseUrl === undefined ? {} : { baseUrl }),
   });
-  const dependencies = { allowPrivate: config.allowPrivateTargets, logger: log };
+  const dependencies = {
+    allowPrivate: config.allowPrivateTargets,
+    logger: log,
+    brokers: config.brokers,
+    pool,
+    temporal: currentClient,
+  };
   const targets = createTargetBook({ pool, box: secretBox, dependencies });
   const activities = createActivities({
     pool,
+    log,
+    metrics,
     places,
     gateway,
     targets,

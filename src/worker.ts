@@ -1,12 +1,15 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { Client } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import type { Activities } from './activities';
 import { appErrorsAsFailures } from './activities/interceptors';
+import { startBridge } from './bridge';
 import { processEnvironment, readConfig, type Config } from './config';
 import { ConfigError } from './errors';
 import type { Logger } from './log';
+import { findFreePort, serveMetrics } from './metrics-server';
 import { openActivities, openServices, temporalConnection } from './services';
 import { runMain } from './main';
 import { TASK_QUEUES } from './workflows/messages';
@@ -51,9 +54,21 @@ async function main(): Promise<void> {
   const config = readConfig(processEnvironment());
   if (!existsSync(BUNDLE)) throw new ConfigError('The workflow bundle is missing. Run: npm run build');
   const services = openServices(config, 'aftercommit-worker');
+  const { log, metrics } = services;
+  const corePort = await findFreePort();
   Runtime.install({
-    logger: temporalLogger(services.log),
-    telemetryOptions: { logging: { filter: { core: 'WARN', other: 'WARN' }, forward: {} } },
+    logger: temporalLogger(log),
+    telemetryOptions: {
+      logging: { filter: { core: 'WARN', other: 'WARN' }, forward: {} },
+      metrics: { prometheus: { bindAddress: `127.0.0.1:${corePort}` } },
+    },
+  });
+  const metricsServer = await serveMetrics({
+    metrics,
+    corePort,
+    log,
+    host: config.host,
+    port: config.metricsPort,
   });
   const opened = openActivities(services);
   const connection = await NativeConnection.connect(temporalConnection(config));
@@ -63,11 +78,15 @@ async function main(): Promise<void> {
         Worker.create({ ...sharedOptions(config, connection), ...roleOptions(role, opened.activities) }),
       ),
     );
+    const client = new Client({ connection, namespace: config.temporal.namespace });
+    const bridge = roles.includes('publish') ? startBridge({ ...services, client }) : null;
     services.log.info({ roles }, 'the worker is running');
     // SIGINT and SIGTERM make each worker drain and its run end.
     await Promise.all(workers.map((worker) => worker.run()));
+    await bridge?.close();
   } finally {
     await connection.close();
+    await metricsServer.close();
     await opened.close();
     await services.close();
     services.log.info('the worker has stopped');

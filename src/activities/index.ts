@@ -1,23 +1,30 @@
 import type { Places } from '../domain/orders';
 import type { PaymentGateway } from '../gateways/payments';
+import type { Logger } from '../log';
 import { createDeliveryActivities, type DeliveryActivities, type DeliveryDeps } from './deliveries';
 import { createNotificationActivities, type NotificationActivities } from './notifications';
 import { createOrderActivities, type OrderActivities } from './orders';
 import { createParkedActivities, type ParkedActivities } from './parked';
 import { createPaymentActivities, type PaymentActivities } from './payments';
+import { createReplayActivities, type ReplayActivities } from './replays';
 import { createReconciliationActivities, type ReconciliationActivities } from './reconciliation';
+
+import { createTargetTestActivities, type TargetTestActivities } from './target-tests';
 
 /** Everything that a workflow may ask for. Each activity is idempotent by a business key. */
 export type Activities = OrderActivities &
   PaymentActivities &
   DeliveryActivities &
+  ReplayActivities &
   NotificationActivities &
   ParkedActivities &
-  ReconciliationActivities;
+  ReconciliationActivities &
+  TargetTestActivities;
 
 export interface ActivityDeps extends DeliveryDeps {
   gateway: PaymentGateway;
   places: Places;
+  log: Pick<Logger, 'warn'>;
 }
 
 export function createActivities(deps: ActivityDeps): Activities {
@@ -25,8 +32,10 @@ export function createActivities(deps: ActivityDeps): Activities {
     ...createOrderActivities(deps),
     ...createPaymentActivities(deps),
     ...createDeliveryActivities(deps),
+    ...createReplayActivities(deps),
     ...createNotificationActivities(deps),
     ...createParkedActivities(deps),
     ...createReconciliationActivities(deps),
+    ...createTargetTestActivities(deps),
   };
 }

@@ -1,12 +1,16 @@
 import { getClient } from '@temporalio/activity';
-import { unpublishedOrders } from '../database/events';
+import { dueWorkflowStarts } from '../database/enqueued';
+import { unpublishedAggregates } from '../database/events';
 import { neglectedNotifications } from '../database/notifications';
 import type { Pool } from '../database/pool';
 import { pendingRefunds } from '../database/refunds';
+import { stalledReplays } from '../database/replays';
 import { undecidedRequests } from '../database/requests';
+import type { Logger } from '../log';
 import { TASK_QUEUES, WORKFLOW_TYPES, workflowIds } from '../workflows/messages';
-import type { Successors } from './deliveries';
+import { startEnqueued } from './enqueued';
 import { withHeartbeat } from './heartbeat';
+import type { Successors } from './successors';
 
 /** Younger than this, somebody is most likely still at work on it. Longer than a commit's deadline (2 min). */
 const GRACE_MS = 150_000;
@@ -17,18 +21,22 @@ const BATCH_MAX = 500;
 export interface LeftBehind {
   requests: number;
   deliveries: number;
+  replays: number;
+  /** Workflows that callers enqueued. */
+  enqueued: number;
   refunds: number;
   notifications: number;
 }
 
 export interface ReconciliationActivities {
-  /** Restarts what nobody works on: requests, deliveries, refunds, messages. A start meets a run that is there. */
+  /** Restarts what nobody works on: requests, deliveries, replays, refunds, messages, enqueued workflows. A start meets a run that is there. */
   restartLeftBehind(): Promise<LeftBehind>;
 }
 
 export function createReconciliationActivities(deps: {
   pool: Pool;
   successors: Successors;
+  log: Pick<Logger, 'warn'>;
   now: () => Date;
 }): ReconciliationActivities {
   return {
@@ -37,15 +45,21 @@ export function createReconciliationActivities(deps: {
         const olderThan = new Date(deps.now().getTime() - GRACE_MS).toISOString();
         const requests = await undecidedRequests(deps.pool, olderThan, BATCH_MAX);
         for (const orderId of requests) await startOrder(orderId);
-        const orders = await unpublishedOrders(deps.pool, olderThan, BATCH_MAX);
-        for (const orderId of orders) await deps.successors.delivery(orderId);
+        const aggregates = await unpublishedAggregates(deps.pool, olderThan, BATCH_MAX);
+        for (const aggregateId of aggregates) await deps.successors.delivery(aggregateId);
+        const replays = await stalledReplays(deps.pool, olderThan, BATCH_MAX);
+        for (const replayId of replays) await deps.successors.replay(replayId);
         const refunds = await pendingRefunds(deps.pool, olderThan, BATCH_MAX);
         for (const refund of refunds) await startRefund(refund);
         const notifications = await neglectedNotifications(deps.pool, olderThan, BATCH_MAX);
         for (const notificationId of notifications) await deps.successors.notification(notificationId);
+        const starts = await dueWorkflowStarts(deps.pool, BATCH_MAX);
+        for (const start of starts) await startEnqueued({ ...deps, client: getClient() }, start);
         return {
           requests: requests.length,
-          deliveries: orders.length,
+          deliveries: aggregates.length,
+          replays: replays.length,
+          enqueued: starts.length,
           refunds: refunds.length,
           notifications: notifications.length,
         };

@@ -1,16 +1,21 @@
-import { createTarget } from '../bus/targets';
+import { createTarget, targetKindOf } from '../bus/targets';
 import { parseConnectionSecret, type ConnectionSecret } from '../bus/targets/connection';
 import type { TargetDeps } from '../bus/targets/kind';
 import type { Target } from '../bus/targets/target';
 import { openConnection } from '../database/connections';
 import type { Pool } from '../database/pool';
 import type { SecretBox } from '../database/secrets';
-import { readTarget } from '../database/targets';
+import { readTarget, type TargetState } from '../database/targets';
+import { InvalidTargetError } from '../errors';
 import { retryPolicyOf, type RetryPolicy } from '../domain/deliveries';
 
 export interface OpenTarget {
   target: Target;
   retry: RetryPolicy;
+  /** Sends a second over all processes; null: no limit. */
+  ratePerSecond: number | null;
+  state: TargetState;
+  takesPersonalData: boolean;
 }
 
 /** The open targets. Address and credentials are live: a change counts from the next delivery on. */
@@ -35,8 +40,15 @@ export function createTargetBook(deps: { pool: Pool; box: SecretBox; dependencie
     const known = entries.get(name);
     if (known?.version === version) return known;
     const connection = row.connection === null ? null : await secretOf(row.connection);
-    const target = createTarget(row.kind, row.config, { ...deps.dependencies, connection });
-    return { version, open: { target, retry: retryPolicyOf(row.retry) } };
+    const signature = row.signature === null ? null : await secretOf(row.signature);
+    if (signature !== null && signature.kind !== 'webhook_secret') {
+      throw new InvalidTargetError(`The connection ${row.signature} has no signing secret any more.`);
+    }
+    const target = createTarget(row.kind, row.config, { ...deps.dependencies, connection, signature });
+    const { ratePerSecond, state } = row;
+    const { takesPersonalData = true } = targetKindOf(row.kind);
+    const retry = retryPolicyOf(row.retry);
+    return { version, open: { target, retry, ratePerSecond, state, takesPersonalData } };
   }
 
   async function secretOf(connection: string): Promise<ConnectionSecret | null> {

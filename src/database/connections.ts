@@ -4,7 +4,8 @@ import { appendAudit } from './audit';
 import type { SecretBox } from './secrets';
 import { ONCE, statement, transaction } from './transaction';
 
-export type ConnectionKind = 'basic' | 'bearer' | 'api_key';
+/** As the bus knows them; the table takes what it has checked. */
+export type ConnectionKind = string;
 
 /** What is shown of a connection: never its secret. */
 export interface ConnectionView {
@@ -62,7 +63,7 @@ export async function deleteConnection(pool: Pool, name: string, actor: string):
     pool,
     async (client) => {
       const users = await client.query<{ name: string }>(
-        'select name from aftercommit.targets where connection = $1',
+        'select name from aftercommit.targets where $1 in (connection, signature)',
         [name],
       );
       if (users.rows.length > 0) {

@@ -1,6 +1,7 @@
 import type { Pool } from 'pg';
 import { ORDER_SOURCE, type EventEnvelope, type OrderEventType } from '../domain/events';
 import { templateFor } from '../domain/notifications';
+import { IS_NEXT, IS_NOT_PAUSED } from './delivery-order';
 import { attemptIdOf, eventIdOf, notificationIdOf } from './ids';
 import { pageOf, type Page } from './page';
 import { statement, type Queryable } from './transaction';
@@ -94,9 +95,12 @@ export function notificationOf(event: {
   };
 }
 
+/** What an envelope is made of. */
 export interface OutboxRow {
   id: string;
+  aggregate_type: 'order' | 'subject';
   aggregate_id: string;
+  subject: string | null;
   seq: number;
   source: string;
   type: string;
@@ -104,15 +108,30 @@ export interface OutboxRow {
   created_at: string;
 }
 
-/** The envelope of a row. `orderId` and `seq` come first, the rest in the row's own order: the same row, the same bytes. */
+/** The columns of an OutboxRow, of the table `o`. */
+export const OUTBOX_COLUMNS =
+  'o.id, o.aggregate_type, o.aggregate_id, o.subject, o.seq, o.source, o.type, o.payload, o.created_at';
+
+/** The envelope of a row. What it is about and `seq` come first, the rest in the row's own order: the same row, the same bytes. */
 export function envelopeOf(row: OutboxRow): EventEnvelope {
+  const about =
+    row.aggregate_type === 'order'
+      ? { orderId: row.aggregate_id }
+      : row.subject === null
+        ? {}
+        : { subject: row.subject };
   return {
     id: row.id,
     source: row.source,
     'detail-type': row.type,
     time: row.created_at,
-    detail: { orderId: row.aggregate_id, seq: row.seq, ...row.payload },
+    detail: { ...about, seq: row.seq, ...row.payload },
   };
+}
+
+/** Events of one key arrive in order. */
+export function orderingKeyOf(row: Pick<OutboxRow, 'subject' | 'aggregate_id'>): string {
+  return row.subject ?? row.aggregate_id;
 }
 
 export interface EventView extends EventEnvelope {
@@ -124,7 +143,10 @@ export interface EventView extends EventEnvelope {
 export interface EventFilter {
   status?: EventStatus | undefined;
   type?: string | undefined;
+  source?: string | undefined;
   orderId?: string | undefined;
+  subject?: string | undefined;
+  eventId?: string | undefined;
   limit: number;
   cursor?: string | undefined;
 }
@@ -139,14 +161,23 @@ export async function listEvents(pool: Pool, filter: EventFilter): Promise<Page<
              select o.*, o.id as page_id, o.created_at as page_at,
                case when o.published_at is not null then 'PUBLISHED'
                     when o.routed_at is not null and not exists (select 1 from aftercommit.deliveries d
-                         where d.event_id = o.id and d.state in ('READY', 'SENDING')) then 'DEAD'
+                         where d.event_id = o.id and d.replay_id is null and d.state in ('READY', 'SENDING')) then 'DEAD'
                     else 'PENDING' end as status
              from aftercommit.outbox o
              where ($1::text is null or o.type = $1) and ($2::uuid is null or o.aggregate_id = $2)
+               and ($4::text is null or o.source = $4) and ($5::text is null or o.subject = $5)
+               and ($6::uuid is null or o.id = $6)
                -- Lets the planner take the index of what is not published.
                and ($3::text is null or $3 = 'PUBLISHED' or o.published_at is null)) e
            where ($3::text is null or e.status = $3)`,
-    values: [filter.type ?? null, filter.orderId ?? null, filter.status ?? null],
+    values: [
+      filter.type ?? null,
+      filter.orderId ?? null,
+      filter.status ?? null,
+      filter.source ?? null,
+      filter.subject ?? null,
+      filter.eventId ?? null,
+    ],
     page: filter,
     view: (row) => ({
       ...envelopeOf(row),
@@ -157,23 +188,56 @@ export async function listEvents(pool: Pool, filter: EventFilter): Promise<Page<
   });
 }
 
+export async function readEvent(pool: Pool, eventId: string): Promise<EventView | null> {
+  const { data } = await listEvents(pool, { eventId, limit: 1 });
+  return data[0] ?? null;
+}
+
 /**
- * Orders with events that nobody routed, or deliveries that were due, since before `olderThan` (RFC 3339): nobody works on
- * them. For reconciliation.
+ * Publishes a caller's own event. Idempotent by key: a repeat reads the event of the first call.
+ * @param event.detail - no personal data; `seq` and `subject` are put before it
+ * @returns the event's id, and the fingerprint of the request that published it
  */
-export async function unpublishedOrders(pool: Pool, olderThan: string, limit: number): Promise<string[]> {
+export async function publishEvent(
+  pool: Pool,
+  event: {
+    type: string;
+    source: string;
+    subject: string | null;
+    detail: Record<string, unknown>;
+    key: string;
+    fingerprint: string;
+  },
+): Promise<{ eventId: string; fingerprint: string | null }> {
+  const { type, detail, source, subject, key, fingerprint } = event;
+  const [published] = await statement<{ id: string }>(
+    pool,
+    'select aftercommit.insert_event($1, $2, $3, $4, $5, $6) as id',
+    [type, JSON.stringify(detail), source, subject, key, fingerprint],
+  );
+  // A statement of its own: the one before does not see the row that its function wrote.
+  const [row] = await statement<{ fingerprint: string | null }>(
+    pool,
+    'select fingerprint from aftercommit.outbox where id = $1',
+    [published!.id],
+  );
+  return { eventId: published!.id, fingerprint: row?.fingerprint ?? null };
+}
+
+/**
+ * Orders and subjects with events that nobody routed, or deliveries that were due, since before `olderThan` (RFC 3339):
+ * nobody works on them. For reconciliation.
+ */
+export async function unpublishedAggregates(pool: Pool, olderThan: string, limit: number): Promise<string[]> {
   const rows = await statement<{ aggregate_id: string }>(
     pool,
     `select distinct aggregate_id from (
        (select aggregate_id from aftercommit.outbox where published_at is null and routed_at is null and created_at < $1
         order by created_at limit $2)
        union all
-       (select d.aggregate_id from aftercommit.deliveries d left join aftercommit.rules r on r.name = d.rule_name
-        where d.state in ('READY', 'SENDING') and coalesce(d.send_until, d.next_attempt_at) < $1
-          and r.state is distinct from 'PAUSED'
-          and not exists (select 1 from aftercommit.deliveries e
-                          where e.aggregate_id = d.aggregate_id and e.target_name = d.target_name and e.seq < d.seq
-                            and e.state in ('READY', 'SENDING'))
+       (select d.aggregate_id from aftercommit.deliveries d
+        where d.state in ('READY', 'SENDING') and d.replay_id is null and coalesce(d.send_until, d.next_attempt_at) < $1
+          and ${IS_NEXT} and ${IS_NOT_PAUSED}
         order by d.next_attempt_at limit $2)) as late
      limit $2`,
     [olderThan, limit],

@@ -46,6 +46,12 @@ export function attemptIdOf(notificationId: string, channel: string, n: number):
   return uuidV5(notificationId, `${channel}\n${n}`);
 }
 
-export function deliveryIdOf(eventId: string, ruleName: string, targetName: string): string {
-  return uuidV5(eventId, `${ruleName}\n${targetName}`);
+/** @param replayId - of the replay that sends the event again; null for its first delivery */
+export function deliveryIdOf(
+  eventId: string,
+  route: { ruleName: string; targetName: string },
+  replayId: string | null,
+): string {
+  const name = `${route.ruleName}\n${route.targetName}`;
+  return uuidV5(eventId, replayId === null ? name : `${name}\n${replayId}`);
 }

@@ -7,7 +7,8 @@ export type RuleState = 'ENABLED' | 'DISABLED' | 'PAUSED';
 
 export interface RuleTarget {
   target: string;
-  transformer: { inputPathsMap?: Record<string, string>; inputTemplate: string } | null;
+  /** As the bus has checked it. */
+  transformer: object | null;
 }
 
 export interface RuleRow {
@@ -93,6 +94,27 @@ export async function deleteRule(pool: Pool, name: string, actor: string): Promi
     },
     ONCE,
   );
+}
+
+/**
+ * Pauses or resumes a rule. Paused, its deliveries wait; events that match it meanwhile get theirs and wait too.
+ * @returns null when there is none of this name
+ */
+export async function setRuleState(
+  pool: Pool,
+  rule: { name: string; state: 'ENABLED' | 'PAUSED'; actor: string },
+): Promise<RuleRow | null> {
+  await transaction(pool, async (client) => {
+    const { rowCount } = await client.query(
+      'update aftercommit.rules set state = $2, updated_at = now() where name = $1',
+      [rule.name, rule.state],
+    );
+    if (rowCount !== 1) return;
+    await raiseVersion(client);
+    const action = rule.state === 'PAUSED' ? 'rule.pause' : 'rule.resume';
+    await appendAudit(client, { actor: rule.actor, action, subject: rule.name, detail: {} });
+  });
+  return readRule(pool, rule.name);
 }
 
 async function raiseVersion(client: Queryable): Promise<void> {

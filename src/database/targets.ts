@@ -1,22 +1,31 @@
 import type { Pool } from 'pg';
+import { SERVICE_SOURCE } from '../domain/events';
 import { InUseError, InvalidTargetError } from '../errors';
 import { appendAudit } from './audit';
-import { ONCE, statement, transaction } from './transaction';
+import { ONCE, statement, transaction, type Queryable } from './transaction';
+
+/** `PAUSED`: its deliveries wait. `DISABLED`: they are dead at once. */
+export type TargetState = 'ENABLED' | 'PAUSED' | 'DISABLED';
 
 export interface TargetRow {
   name: string;
   kind: string;
   config: Record<string, unknown>;
   connection: string | null;
+  /** The connection whose secrets sign what is sent. */
+  signature: string | null;
   retry: { maximumAgeSeconds?: number };
+  ratePerSecond: number | null;
+  state: TargetState;
   createdAt: string;
   updatedAt: string;
   /** When the secret behind it last changed. */
   connectionUpdatedAt: string | null;
 }
 
-const COLUMNS = `name, kind, config, connection, retry, created_at as "createdAt", updated_at as "updatedAt",
-  (select c.updated_at from aftercommit.connections c where c.name = connection) as "connectionUpdatedAt"`;
+const COLUMNS = `name, kind, config, connection, signature, retry, rate_per_second as "ratePerSecond", state,
+  created_at as "createdAt", updated_at as "updatedAt",
+  (select max(c.updated_at) from aftercommit.connections c where c.name in (connection, signature)) as "connectionUpdatedAt"`;
 
 export async function listTargets(pool: Pool): Promise<TargetRow[]> {
   return statement<TargetRow>(pool, `select ${COLUMNS} from aftercommit.targets order by name`, []);
@@ -31,33 +40,36 @@ export async function readTarget(pool: Pool, name: string): Promise<TargetRow | 
   return row ?? null;
 }
 
-/** @throws InvalidTargetError when it names a connection that does not exist */
+/** A target as a caller gives it. `state` is not part of it: a target that is paused stays so when it is changed. */
+export type NewTarget = Omit<TargetRow, 'createdAt' | 'updatedAt' | 'connectionUpdatedAt' | 'state'>;
+
+/** @throws InvalidTargetError when it names a connection that does not exist or is of a kind that `accepts` leaves out */
 export async function putTarget(
   pool: Pool,
-  target: Omit<TargetRow, 'createdAt' | 'updatedAt' | 'connectionUpdatedAt'> & { actor: string },
+  target: NewTarget & { actor: string },
+  accepts: { connection: readonly string[]; signature: readonly string[] },
 ): Promise<TargetRow> {
   return transaction(pool, async (client) => {
-    if (target.connection !== null) {
-      const found = await client.query(
-        'select 1 from aftercommit.connections where name = $1 for key share',
-        [target.connection],
-      );
-      if (found.rowCount === 0) {
-        throw new InvalidTargetError('The connection does not exist; PUT it first.', {
-          fields: [{ pointer: '/connection', message: 'no connection of this name' }],
-        });
-      }
-    }
+    await checkConnection(client, {
+      member: 'connection',
+      name: target.connection,
+      kinds: accepts.connection,
+    });
+    await checkConnection(client, { member: 'signature', name: target.signature, kinds: accepts.signature });
     const { rows } = await client.query<TargetRow>(
-      `insert into aftercommit.targets (name, kind, config, connection, retry) values ($1, $2, $3, $4, $5)
+      `insert into aftercommit.targets (name, kind, config, connection, signature, retry, rate_per_second)
+       values ($1, $2, $3, $4, $5, $6, $7)
        on conflict (name) do update set kind = excluded.kind, config = excluded.config, connection = excluded.connection,
-         retry = excluded.retry, updated_at = now() returning ${COLUMNS}`,
+         signature = excluded.signature, retry = excluded.retry, rate_per_second = excluded.rate_per_second, updated_at = now()
+       returning ${COLUMNS}`,
       [
         target.name,
         target.kind,
         JSON.stringify(target.config),
         target.connection,
+        target.signature,
         JSON.stringify(target.retry),
+        target.ratePerSecond,
       ],
     );
     const detail = { kind: target.kind, connection: target.connection };
@@ -66,15 +78,34 @@ export async function putTarget(
   });
 }
 
+async function checkConnection(
+  client: Queryable,
+  named: { member: 'connection' | 'signature'; name: string | null; kinds: readonly string[] },
+): Promise<void> {
+  if (named.name === null) return;
+  const { rows } = await client.query<{ kind: string }>(
+    'select kind from aftercommit.connections where name = $1 for key share',
+    [named.name],
+  );
+  const kind = rows[0]?.kind;
+  if (kind !== undefined && named.kinds.includes(kind)) return;
+  const wanted = named.kinds.length === 0 ? 'none' : named.kinds.join(', ');
+  const message =
+    kind === undefined
+      ? 'There is no connection of this name; PUT it first.'
+      : `The connection is of kind ${kind}; this kind of target takes: ${wanted}.`;
+  throw new InvalidTargetError(message, { fields: [{ pointer: `/${named.member}`, message }] });
+}
+
 /**
  * @returns false when there is none of this name
- * @throws InUseError when a rule names it or deliveries to it exist: what was frozen for it must not vanish
+ * @throws InUseError when a rule names it or deliveries to it are open: what was frozen for it must not vanish
  */
 export async function deleteTarget(pool: Pool, name: string, actor: string): Promise<boolean> {
   return transaction(
     pool,
     async (client) => {
-      // Held against rules and deliveries that would name it while it goes: they take a key share lock on it.
+      // Held against rules that would name it while it goes: they take a key share lock on it.
       await client.query('select 1 from aftercommit.targets where name = $1 for update', [name]);
       const rules = await client.query<{ rule_name: string }>(
         'select rule_name from aftercommit.rule_targets where target_name = $1 order by rule_name',
@@ -83,19 +114,16 @@ export async function deleteTarget(pool: Pool, name: string, actor: string): Pro
       if (rules.rows.length > 0) {
         throw new InUseError(`Rules use this target: ${rules.rows.map((row) => row.rule_name).join(', ')}.`);
       }
-      const { rows } = await client.query<{ open: number; total: number }>(
-        `select count(*) filter (where state in ('READY', 'SENDING'))::int as open, count(*)::int as total
-       from aftercommit.deliveries where target_name = $1`,
+      const { rows } = await client.query<{ open: number }>(
+        `select count(*)::int as open from aftercommit.deliveries
+         where target_name = $1 and state in ('READY', 'SENDING')`,
         [name],
       );
-      const { open, total } = rows[0]!;
-      if (total > 0) {
-        throw new InUseError(
-          open > 0
-            ? `${open} deliveries to this target are not done yet.`
-            : 'Deliveries to this target are on record until they are purged.',
-          { extensions: { openDeliveries: open } },
-        );
+      const { open } = rows[0]!;
+      if (open > 0) {
+        throw new InUseError(`${open} deliveries to this target are not done yet.`, {
+          extensions: { openDeliveries: open },
+        });
       }
       const { rowCount } = await client.query('delete from aftercommit.targets where name = $1', [name]);
       if (rowCount === 1)
@@ -104,4 +132,55 @@ export async function deleteTarget(pool: Pool, name: string, actor: string): Pro
     },
     ONCE,
   );
+}
+
+/**
+ * Pauses or resumes a target. Paused, its deliveries wait; resumed, one that was disabled is enabled too.
+ * @returns null when there is none of this name
+ */
+export async function setTargetState(
+  pool: Pool,
+  target: { name: string; state: 'ENABLED' | 'PAUSED'; actor: string },
+): Promise<TargetRow | null> {
+  return transaction(pool, async (client) => {
+    const { rows } = await client.query<TargetRow>(
+      `update aftercommit.targets set state = $2, updated_at = now() where name = $1 returning ${COLUMNS}`,
+      [target.name, target.state],
+    );
+    const row = rows[0];
+    if (row === undefined) return null;
+    const action = target.state === 'PAUSED' ? 'target.pause' : 'target.resume';
+    await appendAudit(client, { actor: target.actor, action, subject: target.name, detail: {} });
+    return row;
+  });
+}
+
+/**
+ * Disables a target whose receiver said that it is gone, and publishes `target.disabled`, so that a rule can tell
+ * somebody. Idempotent: only the first of several that heard it does so.
+ */
+export async function disableTarget(
+  pool: Pool,
+  gone: { target: string; rule: string; code: string },
+): Promise<void> {
+  await transaction(pool, async (client) => {
+    const { rowCount } = await client.query(
+      `update aftercommit.targets set state = 'DISABLED', updated_at = now() where name = $1 and state <> 'DISABLED'`,
+      [gone.target],
+    );
+    if (rowCount !== 1) return;
+    const detail = { target: gone.target, rule: gone.rule, code: gone.code };
+    await client.query('select aftercommit.insert_event($1, $2, $3, $4, null, null)', [
+      'target.disabled',
+      JSON.stringify(detail),
+      SERVICE_SOURCE,
+      `target/${gone.target}`,
+    ]);
+    await appendAudit(client, {
+      actor: 'aftercommit',
+      action: 'target.disable',
+      subject: gone.target,
+      detail,
+    });
+  });
 }

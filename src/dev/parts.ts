@@ -32,7 +32,15 @@ export interface PartsOptions {
 }
 
 /** Source: the HTTP contract, "Access", ports. */
-const PORTS = { api: 3000, temporal: 7233, webUi: 8233, postgres: 54329, twilio: 4010, payments: 4011 };
+const PORTS = {
+  api: 3000,
+  temporal: 7233,
+  webUi: 8233,
+  metrics: 9464,
+  postgres: 54329,
+  twilio: 4010,
+  payments: 4011,
+};
 
 /** Starts every part that the environment does not name, each a process of its own, at once. */
 export async function startParts(options: PartsOptions): Promise<Parts> {
@@ -86,6 +94,7 @@ async function choosePorts({ environment, say }: PartsOptions): Promise<Ports> {
     api: 'API',
     temporal: 'Temporal',
     webUi: 'Web UI',
+    metrics: 'worker metrics',
     postgres: 'PostgreSQL',
     twilio: 'fake Twilio',
     payments: 'fake payments',
@@ -226,6 +235,7 @@ function describeParts(
       ...settings,
       HOST: '127.0.0.1',
       PORT: String(ports.api),
+      AFTERCOMMIT_METRICS_PORT: String(ports.metrics),
     },
     places: [['API', url], ['API document', `${url}/docs`], ...started.flatMap((part) => part.places)],
     allEmbedded: started.length === 4,

@@ -1,6 +1,9 @@
 /** Where order events say that they come from. Source: the source documents' rule. */
 export const ORDER_SOURCE = 'ecommerce.orders';
 
+/** Where the service's events about itself say that they come from. */
+export const SERVICE_SOURCE = 'aftercommit';
+
 /** The event types that an order writes. Source: the table "States and events" of the HTTP contract. */
 export type OrderEventType =
   'order.placed' | 'order.confirmed' | 'order.payment_failed' | 'order.cancelled' | 'order.refunded';
@@ -15,9 +18,12 @@ export interface EventEnvelope {
   detail: EventDetail;
 }
 
-/** What happened. `seq` counts 1, 2, 3 … per order; no personal data. */
+/** What happened. `seq` counts 1, 2, 3 … per order, or per subject of callers' own events; no personal data. */
 export interface EventDetail {
-  orderId: string;
+  /** Of an order's events only. */
+  orderId?: string;
+  /** Of a caller's own events that have one. */
+  subject?: string;
   seq: number;
   [member: string]: unknown;
 }

@@ -9,11 +9,16 @@ import { docsRouter } from './docs';
 import { eventsRouter } from './events';
 import type { Health } from './health';
 import { inventoryRouter } from './inventory';
+import { measureRequests, metricsRouter } from './metrics';
 import { ordersRouter } from './orders';
+import { pausingRouter } from './pausing';
 import { problemHandler, unknownRoute } from './problems';
 import { limitRequests } from './rate-limit';
+import { redrivesRouter } from './redrives';
 import { refundsRouter } from './refunds';
+import { replaysRouter } from './replays';
 import { assignRequestId, logRequests } from './request-log';
+import { ruleTrialsRouter } from './rule-trials';
 import { rulesRouter } from './rules';
 import { limitHeaders } from './server';
 import { statusRouter } from './status';
@@ -38,18 +43,29 @@ export function createApp(deps: HttpDeps): Express {
   // Query members are read strictly, by checkQuery.
   app.set('query parser', false);
 
-  app.use(assignRequestId, logRequests(deps.log), securityHeaders(), limitHeaders, refuseTrace);
-  app.use(statusRouter(deps), refuseWhileDraining(deps.health), docsRouter(deps));
+  app.use(
+    assignRequestId,
+    logRequests(deps.log),
+    measureRequests(deps),
+    securityHeaders(),
+    limitHeaders,
+    refuseTrace,
+  );
+  app.use(statusRouter(deps), metricsRouter(deps), refuseWhileDraining(deps.health), docsRouter(deps));
   app.use('/v1', guard(deps));
   app.use(
     ordersRouter(deps),
     refundsRouter(deps),
     inventoryRouter(deps),
+    ruleTrialsRouter(),
     rulesRouter(deps),
     targetsRouter(deps),
+    pausingRouter(deps),
     connectionsRouter(deps),
     eventsRouter(deps),
+    redrivesRouter(deps),
     deliveriesRouter(deps),
+    replaysRouter(deps),
   );
   app.use(unknownRoute);
   app.use(problemHandler(deps.log));

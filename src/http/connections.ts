@@ -1,5 +1,8 @@
 import { Router } from 'express';
-import { parseConnectionSecret } from '../bus/targets/connection';
+import type { AddressPolicy } from '../bus/targets/address-guard';
+import { CONNECTION_KINDS, parseConnectionSecret, type ConnectionSecret } from '../bus/targets/connection';
+import { verifyTokenUrl } from '../bus/targets/oauth-token';
+import { parseDatabaseUrl } from '../bus/targets/postgres-config';
 import { deleteConnection, listConnections, putConnection, readConnection } from '../database/connections';
 import { callerOf } from './authentication';
 import { requireDatabase } from './availability';
@@ -35,6 +38,20 @@ const NewConnection = z
       headerName: z.string().openapi({ example: 'X-Api-Key' }),
       value: secret,
     }),
+    z.strictObject({
+      kind: z.literal('oauth_client_credentials'),
+      tokenUrl: z.string().openapi({ example: 'https://login.example.com/oauth/token' }),
+      clientId: z.string(),
+      clientSecret: secret,
+      scope: z.string().optional(),
+    }),
+    z.strictObject({ kind: z.literal('aws'), accessKeyId: z.string(), secretAccessKey: secret }),
+    z.strictObject({ kind: z.literal('postgres'), url: secret }),
+    z.strictObject({
+      kind: z.literal('webhook_secret'),
+      secret: secret.openapi({ description: '`whsec_` and 24 to 64 bytes in base64' }),
+      previousSecret: secret.optional().openapi({ description: 'Signs too, while receivers change over' }),
+    }),
   ])
   .openapi('NewConnection');
 
@@ -53,13 +70,20 @@ function readOne({ pool }: HttpDeps): Handler {
   };
 }
 
-function put({ pool, secretBox }: HttpDeps): Handler {
+function put({ pool, secretBox, allowPrivateTargets }: HttpDeps): Handler {
   return async (req, res) => {
     const name = newNameIn(req);
     const credentials = parseConnectionSecret(checkBody(NewConnection, await readJsonBody(req)));
+    await checkAddresses(credentials, { allowPrivate: allowPrivateTargets });
     const { kind } = credentials;
     res.json(await putConnection(pool, secretBox, { name, kind, secret: credentials, actor: callerOf(res) }));
   };
+}
+
+/** Credentials that say where they are used must not lead into the private network. */
+async function checkAddresses(credentials: ConnectionSecret, policy: AddressPolicy): Promise<void> {
+  if (credentials.kind === 'oauth_client_credentials') await verifyTokenUrl(credentials.tokenUrl, policy);
+  if (credentials.kind === 'postgres') parseDatabaseUrl(credentials, policy);
 }
 
 function remove({ pool }: HttpDeps): Handler {
@@ -73,7 +97,7 @@ function remove({ pool }: HttpDeps): Handler {
 const Connection = z
   .object({
     name: Name,
-    kind: z.enum(['basic', 'bearer', 'api_key']),
+    kind: z.enum(CONNECTION_KINDS),
     createdAt: Timestamp,
     updatedAt: Timestamp,
   })

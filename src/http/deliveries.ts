@@ -1,10 +1,11 @@
 import { Router } from 'express';
-import { listDeliveries, type DeliveryView } from '../database/deliveries';
+import { listDeliveries, readDelivery, type DeliveryView } from '../database/delivery-views';
+import { NotFoundError } from '../errors';
 import { requireDatabase } from './availability';
 import type { HttpDeps } from './deps';
 import { guardedAnswers, type Operation } from './operations';
-import { route, type Handler } from './routes';
-import { Name, pageMembers, pageOf, queryMembers, Timestamp, Uuid } from './schemas';
+import { parameter, route, type Handler } from './routes';
+import { Code, Name, pageMembers, pageOf, queryMembers, readUuid, Subject, Timestamp, Uuid } from './schemas';
 import { checkQuery } from './validation';
 import { z } from './zod';
 
@@ -13,6 +14,9 @@ export function deliveriesRouter(deps: HttpDeps): Router {
   const router = Router();
   const withDatabase = requireDatabase(deps.health);
   route(router, '/v1/deliveries', { get: { scope: 'orders:read', handle: withDatabase(list(deps)) } });
+  route(router, '/v1/deliveries/{deliveryId}', {
+    get: { scope: 'orders:read', handle: withDatabase(readOne(deps)) },
+  });
   return router;
 }
 
@@ -23,18 +27,29 @@ const DeliveryQuery = z.strictObject({
   rule: queryMembers.name.optional(),
   orderId: queryMembers.uuid.optional(),
   eventId: queryMembers.uuid.optional(),
+  replayId: queryMembers.uuid.optional(),
+  code: Code.optional(),
   ...pageMembers,
 });
 
 function list({ pool }: HttpDeps): Handler {
   return async (req, res) => {
     const { data, nextCursor } = await listDeliveries(pool, checkQuery(DeliveryQuery, req));
-    res.json({ data: data.map(inUtc), nextCursor });
+    res.json({ data: data.map(deliveryInUtc), nextCursor });
+  };
+}
+
+function readOne({ pool }: HttpDeps): Handler {
+  return async (req, res) => {
+    const deliveryId = readUuid(parameter(req, 'deliveryId'));
+    const delivery = deliveryId === null ? null : await readDelivery(pool, deliveryId);
+    if (delivery === null) throw new NotFoundError('There is no such delivery.');
+    res.json(deliveryInUtc(delivery));
   };
 }
 
 /** Attempts come out of the database as JSON, with the server's own time zone. */
-function inUtc(delivery: DeliveryView): DeliveryView {
+export function deliveryInUtc(delivery: DeliveryView): DeliveryView {
   const attempts = delivery.attempts.map((attempt) => ({
     ...attempt,
     startedAt: new Date(attempt.startedAt).toISOString(),
@@ -51,11 +66,12 @@ const Attempt = z.object({
   code: z.string().nullable(),
   error: z.string().nullable(),
 });
-const Delivery = z
+export const Delivery = z
   .object({
     deliveryId: Uuid,
     eventId: Uuid,
-    orderId: Uuid,
+    orderId: Uuid.nullable().openapi({ description: "null for a caller's own event" }),
+    subject: Subject.nullable(),
     seq: z.int(),
     type: z.string(),
     rule: Name,
@@ -63,9 +79,12 @@ const Delivery = z
     state: z.enum(DELIVERY_STATES),
     attempts: z.array(Attempt),
     errorCode: z.string().nullable(),
+    replayId: Uuid.nullable(),
     nextAttemptAt: Timestamp.nullable(),
     createdAt: Timestamp,
+    firstAttemptAt: Timestamp.nullable(),
     finishedAt: Timestamp.nullable(),
+    redrivenAt: Timestamp.nullable(),
   })
   .openapi('Delivery');
 
@@ -77,5 +96,13 @@ export const deliveryOperations: Operation[] = [
     summary: 'List deliveries with their attempts, newest first',
     request: { query: DeliveryQuery },
     responses: guardedAnswers({ 200: pageOf(Delivery) }, [400]),
+  },
+  {
+    method: 'get',
+    path: '/v1/deliveries/{deliveryId}',
+    tags: ['Event bus'],
+    summary: 'Read a delivery with its attempts',
+    request: { params: z.object({ deliveryId: Uuid }) },
+    responses: guardedAnswers({ 200: Delivery }, [404]),
   },
 ];

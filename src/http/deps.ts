@@ -1,9 +1,11 @@
 import type { Client } from '@temporalio/client';
 import type { Installation } from '../database/installation';
+import type { LagReader } from '../database/lag';
 import type { Pool } from '../database/pool';
 import type { SecretBox } from '../database/secrets';
 import type { Places } from '../domain/orders';
 import type { Logger } from '../log';
+import type { Metrics } from '../metrics';
 import type { ApiKey } from './authentication';
 import type { Health } from './health';
 
@@ -33,6 +35,8 @@ export interface HttpDeps {
   allowPrivateTargets: boolean;
   /** Started and stopped by whoever makes it. */
   health: Health;
+  lag: LagReader;
+  metrics: Pick<Metrics, 'httpRequest' | 'text' | 'contentType'>;
   version: string;
   /** Where callers reach the service; null when nobody said. */
   publicUrl: string | null;

@@ -3,8 +3,13 @@ import { connectionOperations } from './connections';
 import { deliveryOperations } from './deliveries';
 import { eventOperations } from './events';
 import { inventoryOperations } from './inventory';
+import { metricsOperations } from './metrics';
 import { orderOperations } from './orders';
+import { pausingOperations } from './pausing';
+import { redriveOperations } from './redrives';
 import { refundOperations } from './refunds';
+import { replayOperations } from './replays';
+import { ruleTrialOperations } from './rule-trials';
 import { ruleOperations } from './rules';
 import { ProblemDocument } from './schemas';
 import { statusOperations } from './status';
@@ -15,11 +20,16 @@ const OPERATIONS = [
   ...refundOperations,
   ...inventoryOperations,
   ...ruleOperations,
+  ...ruleTrialOperations,
   ...targetOperations,
+  ...pausingOperations,
   ...connectionOperations,
   ...eventOperations,
   ...deliveryOperations,
+  ...redriveOperations,
+  ...replayOperations,
   ...statusOperations,
+  ...metricsOperations,
 ];
 
 const DESCRIPTION = `Does what must happen after a database transaction commits. Money is whole minor units with an ISO 4217

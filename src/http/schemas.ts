@@ -46,6 +46,9 @@ export const CustomerId = z
 export const AmountMinor = z.int().openapi({ description: 'Minor units of the currency', example: 1998 });
 export const Currency = z.string().openapi({ description: 'ISO 4217', example: 'EUR' });
 
+/** Of a rule or a target. */
+export const Backlog = z.int().openapi({ description: 'Deliveries that are not done yet' });
+
 /** A person's words. */
 export const Reason = z.string().max(500);
 
@@ -54,23 +57,44 @@ const uuidMember = z
   .regex(UUID, 'This must be a UUID.')
   .transform((text) => text.toLowerCase())
   .openapi({ type: 'string', format: 'uuid' });
+const timestampMember = z
+  .string()
+  .transform((text, context) => {
+    const moment = readTimestamp(text);
+    if (moment !== null) return moment;
+    context.addIssue({
+      code: 'custom',
+      message: 'This must be RFC 3339 with a zone, such as 2026-11-21T08:00:00Z.',
+    });
+    return z.NEVER;
+  })
+  .openapi({ type: 'string', format: 'date-time' });
+
 /** Members of queries, which arrive as text. */
-export const queryMembers = {
-  uuid: uuidMember,
-  name: Name,
-  timestamp: z
-    .string()
-    .transform((text, context) => {
-      const moment = readTimestamp(text);
-      if (moment !== null) return moment;
-      context.addIssue({
-        code: 'custom',
-        message: 'This must be RFC 3339 with a zone, such as 2026-11-21T08:00:00Z.',
-      });
-      return z.NEVER;
-    })
-    .openapi({ type: 'string', format: 'date-time' }),
-} as const;
+export const queryMembers = { uuid: uuidMember, name: Name, timestamp: timestampMember } as const;
+/** The same in bodies. */
+export const bodyMembers = { uuid: uuidMember, timestamp: timestampMember } as const;
+
+/** Of an event: 1 to 128 visible ASCII characters. */
+const VISIBLE_128 = /^[\x21-\x7e]{1,128}$/;
+export const EventType = z
+  .string()
+  .regex(VISIBLE_128, 'This must be 1 to 128 visible ASCII characters.')
+  .openapi({ example: 'order.confirmed' });
+/** What callers' own events are about: the key of their order. */
+export const Subject = z
+  .string()
+  .regex(VISIBLE_128, 'This must be 1 to 128 visible ASCII characters.')
+  .openapi({ example: 'invoice-7' });
+export const Source = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,255}$/, 'This must be 1 to 255 visible ASCII characters.')
+  .openapi({ example: 'billing' });
+/** Of a failure, such as `http_404`. */
+export const Code = z
+  .string()
+  .regex(/^[a-z0-9_]{1,64}$/, 'This must be a code such as http_404.')
+  .openapi({ example: 'http_404' });
 
 /** Members of every list. */
 export const pageMembers = {

@@ -8,25 +8,42 @@ import {
 import type { HttpDeps } from './deps';
 import type { Health } from './health';
 import { answers, type Operation } from './operations';
-import { route } from './routes';
+import { route, type Handler } from './routes';
 import { z } from './zod';
 
 /** Whether the process runs, and whether it can do its work. Open to everybody; says nothing that could be used. */
-export function statusRouter({ health, version }: Pick<HttpDeps, 'health' | 'version'>): Router {
+export function statusRouter(deps: Pick<HttpDeps, 'health' | 'version' | 'lag'>): Router {
   const router = Router();
   route(router, '/healthz', {
-    get: { handle: (_req, res) => void res.json({ status: 'ok', version }) },
+    get: { handle: (_req, res) => void res.json({ status: 'ok', version: deps.version }) },
   });
-  route(router, '/readyz', {
-    get: {
-      handle: (_req, res) => {
-        const missing = missingPart(health);
-        if (missing !== null) throw missing;
-        res.json({ status: 'ready', checks: { database: true, temporal: true, migrations: true } });
-      },
-    },
-  });
+  route(router, '/readyz', { get: { handle: readiness(deps) } });
   return router;
+}
+
+/** Lag is told and never makes a process unready: sending callers away delivers nothing sooner. */
+function readiness({ health, lag }: Pick<HttpDeps, 'health' | 'lag'>): Handler {
+  return async (_req, res) => {
+    const missing = missingPart(health);
+    if (missing !== null) throw missing;
+    const { targets, dead, unrouted, parkedSteps } = await lag.current();
+    res.json({
+      status: 'ready',
+      checks: { database: true, temporal: true, migrations: true },
+      lag: {
+        undelivered: sum(targets.map(({ ready, sending }) => ready + sending)) + unrouted.count,
+        oldestUndeliveredSeconds: Math.round(
+          Math.max(unrouted.oldestSeconds, ...targets.map(({ oldestSeconds }) => oldestSeconds)),
+        ),
+        deadLetters: sum(dead.map(({ count }) => count)),
+        parkedSteps,
+      },
+    });
+  };
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
 }
 
 function missingPart(health: Health): AppError | null {
@@ -45,6 +62,12 @@ function missingPart(health: Health): AppError | null {
 }
 
 const Checks = z.object({ database: z.boolean(), temporal: z.boolean(), migrations: z.boolean() });
+const Lag = z.object({
+  undelivered: z.int(),
+  oldestUndeliveredSeconds: z.int(),
+  deadLetters: z.int(),
+  parkedSteps: z.int(),
+});
 
 export const statusOperations: Operation[] = [
   {
@@ -61,6 +84,6 @@ export const statusOperations: Operation[] = [
     tags: ['Service'],
     security: [],
     summary: 'Database, Temporal and migrations are there',
-    responses: answers({ 200: z.object({ status: z.literal('ready'), checks: Checks }) }, [503]),
+    responses: answers({ 200: z.object({ status: z.literal('ready'), checks: Checks, lag: Lag }) }, [503]),
   },
 ];

@@ -1,19 +1,26 @@
+import { randomUUID } from 'node:crypto';
 import { Router } from 'express';
-import { TARGET_KINDS, validateTargetConfig, verifyTargetConfig } from '../bus/targets';
+import { jsonPointer } from '../bus/json-pointer';
+import { TARGET_KINDS, targetKindOf, validateTargetConfig, verifyTargetConfig } from '../bus/targets';
+import { countBacklogs } from '../database/backlog';
 import { deleteTarget, listTargets, putTarget, readTarget, type TargetRow } from '../database/targets';
+import { MalformedRequestError, TemporalUnavailableError } from '../errors';
 import { callerOf } from './authentication';
 import { requireDatabase } from './availability';
+import { runTargetTest } from './bus-workflows';
 import type { HttpDeps } from './deps';
 import { readJsonBody } from './json-body';
 import { nameIn, newNameIn, notFound } from './names';
 import { BODY_PROBLEMS, guardedAnswers, jsonBody, type Operation } from './operations';
 import { route, type Handler } from './routes';
-import { Name, Timestamp } from './schemas';
+import { Backlog, Name, Timestamp } from './schemas';
 import { checkBody, checkQuery } from './validation';
 import { z } from './zod';
 
 /** Source: EventBridge's longest MaximumEventAgeInSeconds. */
 const MAXIMUM_AGE_SECONDS_MAX = 86_400;
+/** More than this service sends to one target; a limit beyond it limits nothing. */
+const RATE_PER_SECOND_MAX = 10_000;
 
 /** Targets: where rules send events. */
 export function targetsRouter(deps: HttpDeps): Router {
@@ -25,46 +32,66 @@ export function targetsRouter(deps: HttpDeps): Router {
     put: { scope: 'admin', handle: withDatabase(put(deps)) },
     delete: { scope: 'admin', handle: withDatabase(remove(deps)) },
   });
+  route(router, '/v1/targets/{name}/test', {
+    post: { scope: 'operate', handle: withDatabase(test(deps)) },
+  });
   return router;
 }
 
-/** The JSON types; the values are judged by the target's kind. */
-const settings = {
-  url: z.string().optional().openapi({ example: 'https://billing.example.com/events' }),
-  method: z
-    .string()
-    .optional()
-    .openapi({ enum: ['POST', 'PUT', 'PATCH'], default: 'POST' }),
-  headers: z.record(z.string(), z.string()).optional(),
-  encoding: z
-    .string()
-    .optional()
-    .openapi({ enum: ['json', 'form'], default: 'json' }),
-  timeoutMs: z
-    .number()
-    .optional()
-    .openapi({ type: 'integer', minimum: 100, maximum: 30_000, default: 5_000 }),
-};
 const Retry = z.strictObject({ maximumAgeSeconds: z.int().min(1).max(MAXIMUM_AGE_SECONDS_MAX).optional() });
 
-const NewTarget = z
-  .strictObject({
-    kind: z.string().openapi({ enum: [...TARGET_KINDS] }),
-    ...settings,
-    connection: Name.nullish().openapi({ description: 'The name of a connection, for its credentials' }),
-    retry: Retry.default({}),
-    ratePerSecond: z.number().optional().openapi({ description: 'Not supported yet: refused' }),
-    batch: z
-      .looseObject({})
-      .optional()
-      .openapi({ type: 'object', description: 'Not supported yet: refused' }),
-  })
-  .openapi('NewTarget');
+/** What every kind has. The rest is the kind's own, and judged by it. */
+const common = {
+  connection: Name.nullish().openapi({ description: 'The name of a connection, for its credentials' }),
+  signature: Name.nullish().openapi({
+    description:
+      'The name of a `webhook_secret` connection: what is sent is signed as Standard Webhooks says',
+  }),
+  retry: Retry.default({}),
+  ratePerSecond: z
+    .int()
+    .min(1)
+    .max(RATE_PER_SECOND_MAX)
+    .nullish()
+    .openapi({ description: 'Sends a second over all processes; absent: no limit' }),
+};
+const NewTarget = z.looseObject({ kind: z.string(), ...common }).openapi('NewTarget', {
+  oneOf: TARGET_KINDS.map((kind) => ({
+    type: 'object',
+    title: kind,
+    properties: { kind: { type: 'string', enum: [kind] }, ...targetKindOf(kind).properties },
+  })),
+});
+
+/**
+ * Members that the kind does not have, or whose JSON type is another, make the body malformed.
+ * @throws MalformedRequestError
+ */
+function checkSettings(kind: string, settings: Record<string, unknown>): void {
+  const { properties } = targetKindOf(kind);
+  const fields = Object.entries(settings).flatMap(([name, value]) => {
+    const property = Object.hasOwn(properties, name) ? properties[name] : undefined;
+    const message =
+      property === undefined
+        ? 'There is no such member.'
+        : typeRefusal((property as { type?: string }).type, value);
+    return message === null ? [] : [{ pointer: jsonPointer([name]), message }];
+  });
+  if (fields.length === 0) return;
+  throw new MalformedRequestError('The body does not have the form that is asked for.', { fields });
+}
+
+function typeRefusal(type: string | undefined, value: unknown): string | null {
+  const given = Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value;
+  const wanted = type === 'integer' ? 'number' : type;
+  return wanted === undefined || given === wanted ? null : `This must be of type ${wanted}.`;
+}
 
 function list({ pool }: HttpDeps): Handler {
   return async (req, res) => {
     checkQuery(z.strictObject({}), req);
-    res.json({ data: (await listTargets(pool)).map(viewOf), nextCursor: null });
+    const [targets, backlogs] = await Promise.all([listTargets(pool), countBacklogs(pool, 'target')]);
+    res.json({ data: targets.map((target) => viewOf(target, backlogs)), nextCursor: null });
   };
 }
 
@@ -72,25 +99,32 @@ function readOne({ pool }: HttpDeps): Handler {
   return async (req, res) => {
     const target = await readTarget(pool, nameIn(req, 'target'));
     if (target === null) throw notFound('target');
-    res.json(viewOf(target));
+    res.json(viewOf(target, await countBacklogs(pool, 'target')));
   };
 }
 
 function put({ pool, allowPrivateTargets }: HttpDeps): Handler {
   return async (req, res) => {
     const name = newNameIn(req);
-    const { kind, connection = null, retry, ...sent } = checkBody(NewTarget, await readJsonBody(req));
+    const body = checkBody(NewTarget, await readJsonBody(req));
+    const { kind, connection = null, signature = null, retry, ratePerSecond = null, ...settings } = body;
+    checkSettings(kind, settings);
     const policy = { allowPrivate: allowPrivateTargets };
-    const config = validateTargetConfig(kind, sent, policy);
+    const config = validateTargetConfig(kind, settings, policy);
     await verifyTargetConfig(kind, config, policy);
     const target = {
       name,
       kind,
       config: config as Record<string, unknown>,
       connection,
+      signature,
+      ratePerSecond,
       retry: retry.maximumAgeSeconds === undefined ? {} : { maximumAgeSeconds: retry.maximumAgeSeconds },
     };
-    res.json(viewOf(await putTarget(pool, { ...target, actor: callerOf(res) })));
+    const { connections, signs = false } = targetKindOf(kind);
+    const accepts = { connection: connections, signature: signs ? ['webhook_secret'] : [] };
+    const stored = await putTarget(pool, { ...target, actor: callerOf(res) }, accepts);
+    res.json(viewOf(stored, await countBacklogs(pool, 'target')));
   };
 }
 
@@ -101,17 +135,59 @@ function remove({ pool }: HttpDeps): Handler {
   };
 }
 
-function viewOf({ name, kind, config, connection, retry, createdAt, updatedAt }: TargetRow): object {
-  return { name, kind, ...config, connection, retry, createdAt, updatedAt };
+/** A real attempt from a worker: what it answers is what deliveries would meet. */
+function test(deps: HttpDeps): Handler {
+  return async (req, res) => {
+    checkQuery(z.strictObject({}), req);
+    const name = nameIn(req, 'target');
+    if ((await readTarget(deps.pool, name)) === null) throw notFound('target');
+    if (!deps.health.temporal)
+      throw new TemporalUnavailableError('Temporal cannot be reached; repeat the request.');
+    res.json(await runTargetTest(deps, { target: name, testId: randomUUID() }));
+  };
+}
+
+const TestOutcome = z
+  .object({
+    outcome: z
+      .enum(['delivered', 'retry', 'dead'])
+      .openapi({ description: 'What it would mean to a delivery' }),
+    status: z.int().nullable(),
+    latencyMs: z.int(),
+    code: z.string().nullable(),
+    message: z.string().nullable(),
+  })
+  .openapi('TestOutcome');
+
+function viewOf(target: TargetRow, backlogs: ReadonlyMap<string, number>): object {
+  const { name, kind, config, connection, signature, retry, ratePerSecond, state, createdAt, updatedAt } =
+    target;
+  const backlog = backlogs.get(name) ?? 0;
+  return {
+    name,
+    kind,
+    ...config,
+    connection,
+    signature,
+    retry,
+    ratePerSecond,
+    state,
+    backlog,
+    createdAt,
+    updatedAt,
+  };
 }
 
 const Target = z
-  .object({
+  .looseObject({
     name: Name,
     kind: z.string(),
-    ...settings,
     connection: Name.nullable(),
+    signature: Name.nullable(),
     retry: Retry,
+    ratePerSecond: z.int().nullable(),
+    state: z.enum(['ENABLED', 'PAUSED', 'DISABLED']),
+    backlog: Backlog,
     createdAt: Timestamp,
     updatedAt: Timestamp,
   })
@@ -148,8 +224,18 @@ export const targetOperations: Operation[] = [
     path: '/v1/targets/{name}',
     tags: ['Event bus'],
     summary: 'Delete a target that nothing uses',
-    description: '409 `in_use` while a rule names it or deliveries to it are on record.',
+    description: '409 `in_use` while a rule names it or deliveries to it are open.',
     request: { params: nameParameter },
     responses: guardedAnswers({ 204: null }, [404, 409]),
+  },
+  {
+    method: 'post',
+    path: '/v1/targets/{name}/test',
+    tags: ['Event bus'],
+    summary: 'Send one test event to a target, by a worker, and say what came of it',
+    description:
+      'The event is `target.test` of the source `aftercommit`; no rule, transformer, rate or retry applies.',
+    request: { params: nameParameter },
+    responses: guardedAnswers({ 200: TestOutcome }, [404]),
   },
 ];

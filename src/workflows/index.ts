@@ -2,4 +2,8 @@ export { orderWorkflow } from './orders';
 export { refundWorkflow } from './refunds';
 export { deliveryWorkflow } from './deliveries';
 export { notificationWorkflow } from './notifications';
+export { replayWorkflow } from './replays';
+export { redriveWorkflow } from './redrives';
+export { backlogWorkflow } from './backlogs';
+export { targetTestWorkflow } from './targets';
 export { reconciliationWorkflow } from './reconciliation';

@@ -17,20 +17,53 @@ export interface NotificationInput {
   notificationId: string;
 }
 
+/** An order, or a subject of callers' own events. */
+export interface DeliveryInput {
+  aggregateId: string;
+}
+
+export interface ReplayInput {
+  replayId: string;
+}
+
+export interface RedriveInput {
+  redriveId: string;
+}
+
+/** What waited because of a rule or a target that was paused. */
+export interface BacklogInput {
+  rule?: string;
+  target?: string;
+}
+
+export interface TargetTestInput {
+  target: string;
+  testId: string;
+}
+
 /** Names of the workflow types, so that a client needs none of their code. */
 export const WORKFLOW_TYPES = {
   order: 'orderWorkflow',
   refund: 'refundWorkflow',
   delivery: 'deliveryWorkflow',
   notification: 'notificationWorkflow',
+  replay: 'replayWorkflow',
+  redrive: 'redriveWorkflow',
+  backlog: 'backlogWorkflow',
+  targetTest: 'targetTestWorkflow',
   reconciliation: 'reconciliationWorkflow',
 } as const;
 
 export const workflowIds = {
   order: (orderId: string): string => `order/${orderId}`,
   refund: (refundId: string): string => `refund/${refundId}`,
-  delivery: (orderId: string): string => `deliver/${orderId}`,
+  delivery: (aggregateId: string): string => `deliver/${aggregateId}`,
   notification: (notificationId: string): string => `notify/${notificationId}`,
+  replay: (replayId: string): string => `replay/${replayId}`,
+  redrive: (redriveId: string): string => `redrive/${redriveId}`,
+  targetTest: ({ target, testId }: TargetTestInput): string => `test/${target}/${testId}`,
+  backlog: ({ rule, target }: BacklogInput): string =>
+    rule === undefined ? `backlog/target/${target}` : `backlog/rule/${rule}`,
 };
 
 /** Source: design, section 4. */
@@ -53,6 +86,8 @@ export const CANCEL_UPDATE_ID = 'cancelled';
 /** Something new may be due: look again. */
 export const eventsWritten = defineSignal('eventsWritten');
 export const attemptChanged = defineSignal('attemptChanged');
+/** Somebody paused, resumed or cancelled it: the row says what. */
+export const replayChanged = defineSignal('replayChanged');
 
 /** An operator decided about a parked step. */
 export interface Resolution {

@@ -98,7 +98,7 @@ async function commitOrClose(run: OrderRun): Promise<OrderProgress> {
  */
 async function deliver({ orderId }: OrderRun): Promise<void> {
   try {
-    await deliverEvents({ orderId, handOver: true });
+    await deliverEvents({ aggregateId: orderId, handOver: true });
   } catch (error) {
     if (!(error instanceof ActivityFailure)) throw error;
     log.error('the events could not be delivered', { orderId, cause: String(error.cause) });

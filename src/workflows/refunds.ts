@@ -11,7 +11,7 @@ export async function refundWorkflow({
   setCurrentDetails(`Refund \`${refundId}\` of order \`${orderId}\`: **pending**`);
   const state = await carryOutRefund({ refundId, orderId });
   setCurrentDetails(`Refund \`${refundId}\` of order \`${orderId}\`: **${state.toLowerCase()}**`);
-  await deliverEvents({ orderId, handOver: true });
+  await deliverEvents({ aggregateId: orderId, handOver: true });
   return { state };
 }
 

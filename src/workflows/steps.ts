@@ -101,6 +101,33 @@ export const { continueNotification } = proxyActivities<Activities>({
   summary: 'next step of a message',
 });
 
+/** One attempt: somebody looks at the answer. Longer than a target's longest time-out (30 s). */
+export const { testTarget } = proxyActivities<Activities>({
+  taskQueue: TASK_QUEUES.publish,
+  startToCloseTimeout: '35s',
+  scheduleToCloseTimeout: '40s',
+  retry: { maximumAttempts: 1 },
+  summary: 'send a test event',
+});
+
+/** As long as a delivery step, for the events of a replay. */
+export const { sendReplay } = proxyActivities<Activities>({
+  taskQueue: TASK_QUEUES.publish,
+  startToCloseTimeout: '2m',
+  heartbeatTimeout: '10s',
+  retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '30s' },
+  summary: 'send events again',
+});
+
+/** Some calls to Temporal for each page of what waits; a backlog may be long. */
+export const { redriveDeadLetters, wakeBacklog } = proxyActivities<Activities>({
+  taskQueue: TASK_QUEUES.maintenance,
+  startToCloseTimeout: '30m',
+  heartbeatTimeout: '30s',
+  retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '30s' },
+  summary: 'wake what waited',
+});
+
 /** A bounded batch of restarts; what is left waits for the next run of the schedule. */
 export const { restartLeftBehind } = proxyActivities<Activities>({
   taskQueue: TASK_QUEUES.maintenance,

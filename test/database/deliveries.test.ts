@@ -1,61 +1,44 @@
 import {
-  claimDeliveries,
-  listDeliveries,
   nextDeliveryInMs,
-  recordDelivery,
-  routeEvents,
+  postponeDeliveries,
   type ClaimedDelivery,
   type DeliveryResult,
 } from '../../src/database/deliveries';
+import { listDeliveries } from '../../src/database/delivery-views';
 import { listEvents } from '../../src/database/events';
-import { settleOrder } from '../../src/database/orders';
+import { routeEvents } from '../../src/database/routing';
 import { putRule } from '../../src/database/rules';
-import { putTarget } from '../../src/database/targets';
+import { disableTarget, readTarget, setTargetState } from '../../src/database/targets';
+import { takeShare } from '../../src/database/target-rates';
 import { createTestDatabase, type TestDatabase } from '../support/database';
+import {
+  claimOf,
+  dead,
+  delivered,
+  later,
+  logTargets,
+  record as recordOne,
+  twoEvents as twoEventsIn,
+} from './bus-fixtures';
 import { AT, placeOne } from './place';
 
 let database: TestDatabase;
 beforeAll(async () => {
   database = await createTestDatabase();
-  for (const name of ['one', 'two']) {
-    await putTarget(database.pool, {
-      name,
-      kind: 'log',
-      config: {},
-      connection: null,
-      retry: {},
-      actor: 'test',
-    });
-  }
+  await logTargets(database.pool, ['one', 'two']);
 });
 afterAll(() => database.drop());
 
 const toBoth = () =>
   ['one', 'two'].map((targetName) => ({ ruleName: 'rule', targetName, transformer: null }));
-const route = (orderId: string) => routeEvents(database.pool, { orderId, at: AT }, toBoth);
-const claim = (orderId: string, claimedBy = 'me', sendForMs = 60_000) =>
-  claimDeliveries(database.pool, { orderId, claimedBy, sendForMs });
-
-const delivered: DeliveryResult = {
-  result: 'delivered',
-  status: 200,
-  latencyMs: 1,
-  code: null,
-  message: null,
-  retryInMs: null,
-};
-const dead: DeliveryResult = { ...delivered, result: 'dead', status: 400, code: 'http_400', message: 'no' };
-const later: DeliveryResult = { ...dead, result: 'retry', retryInMs: 3_600_000 };
+const route = (aggregateId: string) => routeEvents(database.pool, { aggregateId, at: AT }, toBoth);
+const claim = (aggregateId: string, claimedBy = 'me', sendForMs = 60_000) =>
+  claimOf(database.pool, aggregateId, claimedBy, sendForMs);
 const record = (delivery: ClaimedDelivery, result: DeliveryResult, by = 'me') =>
-  recordDelivery(database.pool, delivery, by, result);
+  recordOne(database.pool, delivery, result, by);
 const to = (claimed: ClaimedDelivery[], target: string) => claimed.find((one) => one.targetName === target)!;
-
-/** An order with two events. */
-async function twoEvents(name: string): Promise<string> {
-  const orderId = await placeOne(database.pool, name, 'charge');
-  await settleOrder(database.pool, { orderId, epoch: 1, at: AT });
-  return orderId;
-}
+const twoEvents = (name: string) => twoEventsIn(database.pool, name);
+const nextInMs = (aggregateId: string) => nextDeliveryInMs(database.pool, { aggregateId });
 
 describe('routing', () => {
   it('freezes the deliveries of an event once, however many do it at once', async () => {
@@ -70,7 +53,7 @@ describe('routing', () => {
   it('calls an event that nobody wants published', async () => {
     const orderId = await placeOne(database.pool, 'unwanted');
 
-    await routeEvents(database.pool, { orderId, at: AT }, () => []);
+    await routeEvents(database.pool, { aggregateId: orderId, at: AT }, () => []);
 
     expect((await listEvents(database.pool, { orderId, limit: 10 })).data).toMatchObject([
       { status: 'PUBLISHED' },
@@ -105,7 +88,7 @@ describe('claiming', () => {
 
     const second = await claim(orderId, 'another');
     expect(second.map((one) => [one.targetName, one.event.detail.seq])).toEqual([['one', 2]]);
-    expect(await nextDeliveryInMs(database.pool, orderId)).not.toBeNull();
+    expect(await nextInMs(orderId)).not.toBeNull();
   });
 
   it('lets the next event go when the one before is a dead letter', async () => {
@@ -120,7 +103,7 @@ describe('claiming', () => {
       [1, 'DEAD'],
       [2, 'PUBLISHED'],
     ]);
-    expect(await nextDeliveryInMs(database.pool, orderId)).toBeNull();
+    expect(await nextInMs(orderId)).toBeNull();
   });
 
   it('takes over what a sender left once its time is up, and shows the attempt that vanished', async () => {
@@ -154,8 +137,69 @@ describe('claiming', () => {
     await route(orderId);
 
     expect(await claim(orderId)).toEqual([]);
+    expect(await nextInMs(orderId)).toBeNull();
     await putRule(database.pool, { ...rule, state: 'ENABLED' });
     expect(await claim(orderId)).toHaveLength(2);
+  });
+
+  it('leaves a paused target alone, and no other', async () => {
+    const orderId = await placeOne(database.pool, 'paused target');
+    await route(orderId);
+    await setTargetState(database.pool, { name: 'one', state: 'PAUSED', actor: 'test' });
+
+    const claimed = await claim(orderId);
+    await setTargetState(database.pool, { name: 'one', state: 'ENABLED', actor: 'test' });
+
+    expect(claimed.map((one) => one.targetName)).toEqual(['two']);
+    expect((await claim(orderId, 'another')).map((one) => one.targetName)).toEqual(['one']);
+  });
+
+  it('gives back what its target had no rate left for, as if it had not been claimed', async () => {
+    const orderId = await placeOne(database.pool, 'postponed');
+    await route(orderId);
+    const claimed = await claim(orderId);
+
+    await postponeDeliveries(database.pool, 'me', claimed, 0);
+
+    const again = await claim(orderId);
+    expect(again.map((one) => one.attempt)).toEqual([1, 1]);
+    const { data } = await listDeliveries(database.pool, { orderId, limit: 10 });
+    expect(data.map((one) => one.attempts.length)).toEqual([1, 1]);
+  });
+});
+
+describe('a rate', () => {
+  it('is shared by all who take of it, and refuses what would begin too late', async () => {
+    const take = () => takeShare(database.pool, { name: 'slow', perSecond: 2, sends: 1, waitMsMax: 1_000 });
+
+    const waits = await Promise.all([take(), take(), take(), take(), take()]);
+
+    const taken = waits.filter((wait) => wait !== null).sort((a, b) => a - b);
+    // One now, one in half a second, one in a second at most: the fourth would begin later than a second from now.
+    expect(taken.length).toBeGreaterThanOrEqual(2);
+    expect(taken.length).toBeLessThanOrEqual(3);
+    expect(taken[0]).toBe(0);
+    expect(taken[1]).toBeGreaterThan(300);
+    expect(waits).toContain(null);
+  });
+});
+
+describe('a target that is gone', () => {
+  it('is disabled once, and an event tells of it', async () => {
+    await logTargets(database.pool, ['gone']);
+    const gone = { target: 'gone', rule: 'rule', code: 'endpoint_gone' };
+
+    await Promise.all([disableTarget(database.pool, gone), disableTarget(database.pool, gone)]);
+
+    expect(await readTarget(database.pool, 'gone')).toMatchObject({ state: 'DISABLED' });
+    const { data } = await listEvents(database.pool, { subject: 'target/gone', limit: 10 });
+    expect(data).toMatchObject([
+      {
+        source: 'aftercommit',
+        'detail-type': 'target.disabled',
+        detail: { ...gone, seq: 1, subject: 'target/gone' },
+      },
+    ]);
   });
 });
 

@@ -42,14 +42,16 @@ describe('a connection', () => {
 
   it('stays while a target uses it', async () => {
     await putConnection(database.pool, box, { name: 'used', kind: 'basic', secret, actor: 'test' });
-    await putTarget(database.pool, {
+    const target = {
       name: 't',
       kind: 'http',
       config: {},
       connection: 'used',
+      signature: null,
       retry: {},
-      actor: 'test',
-    });
+      ratePerSecond: null,
+    };
+    await putTarget(database.pool, { ...target, actor: 'test' }, { connection: ['basic'], signature: [] });
 
     await expect(deleteConnection(database.pool, 'used', 'test')).rejects.toMatchObject({ code: 'in_use' });
   });

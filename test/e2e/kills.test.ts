@@ -1,9 +1,9 @@
 import { buildGates, type Gate, type Gates } from '../chaos/gates';
 import { readLog } from '../chaos/checker';
-import type { FaultProxy } from '../chaos/fault-proxy';
 import { orderIdOf } from '../../src/database/ids';
 import { readInstallation } from '../../src/database/installation';
 import { waitFor } from '../support/wait';
+import { crashWorker, whenSent } from './crash';
 import { startStack, type HttpAnswer, type NewOrder, type Stack } from './stack';
 
 /**
@@ -37,11 +37,6 @@ afterAll(async () => {
   await stack.stop();
 }, 60_000);
 
-function links(): FaultProxy[] {
-  const { workerDatabase, workerTemporal, workerTwilio } = stack.links;
-  return [workerDatabase, workerTemporal, workerTwilio];
-}
-
 /** Its id follows from its key, so a trap can be set for it before it is placed. */
 const orderIdAt = (point: Point): string => orderIdOf(namespace, 'local', point);
 
@@ -65,25 +60,11 @@ async function placeAt(point: Point, order: Partial<NewOrder> = {}): Promise<str
   return orderId;
 }
 
-/** kill -9, and nothing that was under way arrives any more. Then a new worker, on links that work. */
-async function crash(meanwhile: () => Promise<void> = () => Promise.resolve()): Promise<void> {
-  await stack.killWorker();
-  for (const link of links()) link.cut();
-  await meanwhile();
-  for (const link of links()) await link.heal();
-  await stack.startWorker();
-}
+const crash = (meanwhile?: () => Promise<void>): Promise<void> => crashWorker(stack, meanwhile);
 
 /** Resolves once the worker sends the commit of this order; `strike` acts before it goes on. */
 function whenCommitIsSent(orderId: string, strike: () => void): () => Promise<true> {
-  let sent = false;
-  stack.links.workerDatabase.onBytes = (direction, bytes) => {
-    if (sent || direction !== 'up') return;
-    if (!bytes.includes('aftercommit.place_orders') || !bytes.includes(orderId)) return;
-    sent = true;
-    strike();
-  };
-  return () => waitFor('the commit is sent', () => sent);
+  return whenSent(stack.links.workerDatabase, ['aftercommit.place_orders', orderId], strike);
 }
 
 const isCommitted = (orderId: string): Promise<boolean> =>

@@ -326,6 +326,7 @@ function environmentOf(
   return {
     HOST: '127.0.0.1',
     PORT: String(port),
+    AFTERCOMMIT_METRICS_PORT: '0',
     LOG_LEVEL: 'info',
     TEMPORAL_NAMESPACE: 'default',
     TWILIO_ACCOUNT_SID: `AC${'0'.repeat(32)}`,

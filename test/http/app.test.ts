@@ -155,6 +155,7 @@ describe('health', () => {
     expect((await ask(app, 'GET', '/readyz')).body).toEqual({
       status: 'ready',
       checks: { database: true, temporal: true, migrations: true },
+      lag: { undelivered: 0, oldestUndeliveredSeconds: 0, deadLetters: 0, parkedSteps: 0 },
     });
     app.health.temporal = false;
     expect((await ask(app, 'GET', '/readyz')).body).toMatchObject({

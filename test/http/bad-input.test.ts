@@ -449,22 +449,18 @@ describe('targets', () => {
 
   it.each([
     ['an unknown kind', { kind: 'pigeon' }, 422, '/kind'],
+    ['a rate of 0', { kind: 'http', url: 'https://example.com/', ratePerSecond: 0 }, 422, '/ratePerSecond'],
     [
-      'a rate, which comes later',
-      { kind: 'http', url: 'https://example.com/', ratePerSecond: 5 },
+      'batches, which its kind does not take',
+      { kind: 'http', url: 'https://example.com/', batch: { maximumEvents: 2 } },
       422,
-      '/ratePerSecond',
-    ],
-    [
-      'batches, which come later',
-      { kind: 'http', url: 'https://example.com/', batch: { maximumEvents: 1 } },
-      422,
-      '/batch',
+      '/batch/maximumEvents',
     ],
     ['a url that is a number', { kind: 'http', url: 1 }, 400, '/url'],
     ['a secret of its own', { kind: 'http', url: 'https://example.com/', password: 'x' }, 400, '/password'],
     ['an age of 0', { kind: 'log', retry: { maximumAgeSeconds: 0 } }, 422, '/retry/maximumAgeSeconds'],
     ['a connection that does not exist', { kind: 'log', connection: 'nowhere' }, 422, '/connection'],
+    ['a signature that nothing makes', { kind: 'log', signature: 'nowhere' }, 422, '/signature'],
   ])('are refused with %s', async (_what, body, status, pointer) => {
     const answer = await ask(app, 'PUT', '/v1/targets/bad', { body });
 

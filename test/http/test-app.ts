@@ -1,6 +1,8 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Client } from '@temporalio/client';
+import { createLagReader } from '../../src/database/lag';
+import { createMetrics } from '../../src/metrics';
 import { readInstallation } from '../../src/database/installation';
 import type { Pool } from '../../src/database/pool';
 import { createSecretBox } from '../../src/database/secrets';
@@ -40,6 +42,7 @@ export async function startTestApp(
   overrides: Partial<HttpDeps> = {},
 ): Promise<TestApp> {
   const health = healthy();
+  const lag = createLagReader(pool);
   const app = createApp({
     pool,
     temporal,
@@ -50,6 +53,8 @@ export async function startTestApp(
     access: { keys: [], rateLimit: null },
     allowPrivateTargets: false,
     health,
+    lag,
+    metrics: createMetrics(lag),
     version: '0.0.0-test',
     publicUrl: null,
     ...overrides,

@@ -2,7 +2,13 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { WorkflowHandle } from '@temporalio/client';
 import type { Activities } from '../../src/activities';
 import type { OrderProgress } from '../../src/domain/orders';
-import { cancelOrder, parkedStepResolved, WORKFLOW_TYPES } from '../../src/workflows/messages';
+import {
+  cancelOrder,
+  eventsWritten,
+  parkedStepResolved,
+  replayChanged,
+  WORKFLOW_TYPES,
+} from '../../src/workflows/messages';
 
 /** One path through a workflow: what the activities answer, what happens meanwhile, what must come of it. */
 export interface Scenario {
@@ -23,6 +29,10 @@ export const ORDER_ID = '11111111-1111-5111-8111-111111111111';
 const PAYMENT_ID = '22222222-2222-5222-8222-222222222222';
 const REFUND_ID = '33333333-3333-5333-8333-333333333333';
 const NOTIFICATION_ID = '44444444-4444-5444-8444-444444444444';
+const REPLAY_ID = '55555555-5555-4555-8555-555555555555';
+
+type ReplayStep = Awaited<ReturnType<Activities['sendReplay']>>;
+const TESTED = { outcome: 'delivered', status: 200, latencyMs: 3, code: null, message: null } as const;
 
 const confirmed: OrderProgress = {
   decision: 'committed',
@@ -49,6 +59,8 @@ const rejected: OrderProgress = {
 };
 const closed: OrderProgress = { ...rejected, decision: 'closed', code: 'transaction_closed' };
 const cancelled = { event: 'order.cancelled', status: 'CANCELLED', code: 'cancelled' } as const;
+
+const LEFT_BEHIND = { requests: 1, deliveries: 2, replays: 3, enqueued: 4, refunds: 5, notifications: 6 };
 
 const done = (): Promise<{ waitMs: null }> => Promise.resolve({ waitMs: null });
 const nothing = (): Promise<void> => Promise.resolve();
@@ -283,10 +295,72 @@ export const scenarios: Scenario[] = [
   {
     name: 'delivery-retried',
     workflowType: WORKFLOW_TYPES.delivery,
-    input: [{ orderId: ORDER_ID }],
+    input: [{ aggregateId: ORDER_ID }],
     activities: { deliverEvents: inTurn<{ waitMs: number | null }>({ waitMs: 3_600_000 }, { waitMs: null }) },
     asks: ['deliverEvents', 'deliverEvents'],
     result: undefined,
+  },
+  {
+    name: 'delivery-woken-by-a-new-event',
+    workflowType: WORKFLOW_TYPES.delivery,
+    input: [{ aggregateId: ORDER_ID }],
+    activities: { deliverEvents: inTurn<{ waitMs: number | null }>({ waitMs: 3_600_000 }, { waitMs: null }) },
+    meanwhile: { when: 'deliverEvents', act: (handle) => handle.signal(eventsWritten) },
+    asks: ['deliverEvents', 'deliverEvents'],
+    result: undefined,
+  },
+  {
+    name: 'replay-completed',
+    workflowType: WORKFLOW_TYPES.replay,
+    input: [{ replayId: REPLAY_ID }],
+    activities: {
+      sendReplay: inTurn<ReplayStep>(
+        { state: 'RUNNING', waitMs: 100 },
+        { state: 'RUNNING', waitMs: 60_000 },
+        { state: 'COMPLETED', waitMs: null },
+      ),
+    },
+    asks: ['sendReplay', 'sendReplay', 'sendReplay'],
+    result: undefined,
+  },
+  {
+    name: 'replay-paused-then-cancelled',
+    workflowType: WORKFLOW_TYPES.replay,
+    input: [{ replayId: REPLAY_ID }],
+    activities: {
+      sendReplay: inTurn<ReplayStep>(
+        { state: 'PAUSED', waitMs: null },
+        { state: 'CANCELLED', waitMs: 1_000 },
+        { state: 'CANCELLED', waitMs: null },
+      ),
+    },
+    meanwhile: { when: 'sendReplay', act: (handle) => handle.signal(replayChanged) },
+    asks: ['sendReplay', 'sendReplay', 'sendReplay'],
+    result: undefined,
+  },
+  {
+    name: 'redrive',
+    workflowType: WORKFLOW_TYPES.redrive,
+    input: [{ redriveId: REPLAY_ID }],
+    activities: { redriveDeadLetters: inTurn({ takenUp: 100 }, { takenUp: 7 }, { takenUp: 0 }) },
+    asks: ['redriveDeadLetters', 'redriveDeadLetters', 'redriveDeadLetters'],
+    result: undefined,
+  },
+  {
+    name: 'backlog',
+    workflowType: WORKFLOW_TYPES.backlog,
+    input: [{ rule: 'orders-to-billing' }],
+    activities: { wakeBacklog: () => Promise.resolve({ woken: 3 }) },
+    asks: ['wakeBacklog'],
+    result: { woken: 3 },
+  },
+  {
+    name: 'target-test',
+    workflowType: WORKFLOW_TYPES.targetTest,
+    input: [{ target: 'billing', testId: REPLAY_ID }],
+    activities: { testTarget: () => Promise.resolve(TESTED) },
+    asks: ['testTarget'],
+    result: TESTED,
   },
   {
     name: 'notification-looked-up',
@@ -306,10 +380,10 @@ export const scenarios: Scenario[] = [
     workflowType: WORKFLOW_TYPES.reconciliation,
     input: [],
     activities: {
-      restartLeftBehind: () => Promise.resolve({ requests: 1, deliveries: 2, refunds: 3, notifications: 4 }),
+      restartLeftBehind: () => Promise.resolve(LEFT_BEHIND),
     },
     asks: ['restartLeftBehind'],
-    result: { requests: 1, deliveries: 2, refunds: 3, notifications: 4 },
+    result: LEFT_BEHIND,
   },
   // Last: the time-skipping server skips no more time once a run has ended before an activity that it gave up.
   {

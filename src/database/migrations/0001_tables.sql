@@ -104,16 +104,29 @@ create table aftercommit.order_contacts (
 );
 create index order_contacts_by_customer on aftercommit.order_contacts (customer_id);
 
+-- What callers' own events are about: each subject counts its events, as each order does.
+create table aftercommit.subjects (
+  subject    text primary key,
+  subject_id uuid not null unique default gen_random_uuid(),
+  last_seq   int not null
+);
+
 -- Events, committed with the state change that they tell of.
 create table aftercommit.outbox (
   id             uuid primary key,
-  aggregate_type text not null,
+  -- Rises in the order of the events of one aggregate, because its row is locked when the number is taken. Replays go by it.
+  position       bigint generated always as identity unique,
+  aggregate_type text not null check (aggregate_type in ('order', 'subject')),
   aggregate_id   uuid not null,
+  -- The subject as its caller wrote it; null for orders.
+  subject        text,
   seq            int not null,
   source         text not null,
   type           text not null,
   payload        jsonb not null,
-  headers        jsonb not null default '{}',
+  -- Of a caller's own event: a repeat under the same key finds it; the fingerprint tells whether it is the same request.
+  idempotency_key text unique,
+  fingerprint    text,
   created_at     timestamptz not null,
   -- When the rules were evaluated and the deliveries frozen.
   routed_at      timestamptz,
@@ -129,7 +142,7 @@ create index outbox_unpublished on aftercommit.outbox (created_at, id) where pub
 
 create table aftercommit.connections (
   name        text primary key,
-  kind        text not null check (kind in ('basic', 'bearer', 'api_key')),
+  kind        text not null,
   -- AES-256-GCM over the JSON of the secret; key_id says which key, so that keys can rotate.
   key_id      text not null,
   nonce       bytea not null,
@@ -143,7 +156,13 @@ create table aftercommit.targets (
   kind       text not null,
   config     jsonb not null,
   connection text references aftercommit.connections (name),
+  -- The connection whose secrets sign what is sent.
+  signature  text references aftercommit.connections (name),
   retry      jsonb not null default '{}',
+  -- Sends a second over all processes; null: no limit.
+  rate_per_second int check (rate_per_second > 0),
+  -- DISABLED: the receiver said that it is gone (410); what comes for it is dead at once until somebody resumes it.
+  state      text not null default 'ENABLED' check (state in ('ENABLED', 'PAUSED', 'DISABLED')),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );
@@ -160,6 +179,7 @@ create table aftercommit.rule_targets (
   rule_name   text not null references aftercommit.rules (name) on delete cascade,
   position    int not null,
   target_name text not null references aftercommit.targets (name),
+  -- { inputPathsMap, inputTemplate } | { input } | { inputPath } | { jsonata }; null: the whole event.
   transformer jsonb,
   primary key (rule_name, position),
   unique (rule_name, target_name)
@@ -167,15 +187,20 @@ create table aftercommit.rule_targets (
 create index rule_targets_by_target on aftercommit.rule_targets (target_name);
 
 -- One event to one target. Target and transformer are frozen when the rules are evaluated; the address and the
--- credentials stay live. The target is named without a foreign key check on rules: a rule may go, its deliveries stay.
+-- credentials stay live. Rule and target are named without foreign keys: both may go, the record of what was sent stays.
 create table aftercommit.deliveries (
   delivery_id     uuid primary key,
   event_id        uuid not null references aftercommit.outbox (id),
   aggregate_id    uuid not null,
   seq             int not null,
   rule_name       text not null,
-  target_name     text not null references aftercommit.targets (name),
+  target_name     text not null,
   transformer     jsonb,
+  -- Null for the first delivery; a replay sends the event once more beside it.
+  replay_id       uuid,
+  -- When a dead letter was taken up again. It has lost its place: events after it do not wait for it.
+  redriven_at     timestamptz,
+  redrive_id      uuid,
   state           text not null default 'READY' check (state in ('READY', 'SENDING', 'DELIVERED', 'DEAD')),
   attempts        int not null default 0,
   claimed_by      text,
@@ -185,8 +210,11 @@ create table aftercommit.deliveries (
   error_code      text,
   created_at      timestamptz not null default now(),
   finished_at     timestamptz,
-  unique (event_id, rule_name, target_name)
+  unique nulls not distinct (event_id, rule_name, target_name, replay_id)
 ) with (fillfactor = 70);
+create index deliveries_by_replay on aftercommit.deliveries (replay_id, state) where replay_id is not null;
+create index deliveries_by_redrive on aftercommit.deliveries (redrive_id, state) where redrive_id is not null;
+create index deliveries_dead on aftercommit.deliveries (finished_at, delivery_id) where state = 'DEAD';
 create index deliveries_by_aggregate on aftercommit.deliveries (aggregate_id, target_name, seq);
 create index deliveries_by_time on aftercommit.deliveries (created_at desc, delivery_id desc);
 create index deliveries_open on aftercommit.deliveries (target_name) where state in ('READY', 'SENDING');
@@ -203,6 +231,54 @@ create table aftercommit.delivery_attempts (
   error       text,
   primary key (delivery_id, n)
 );
+
+-- When the next send to a target with a rate may begin. Unlogged: after a crash the rates begin anew.
+create unlogged table aftercommit.target_rates (
+  target_name text primary key,
+  next_at     timestamptz not null
+) with (fillfactor = 50);
+
+-- Events sent again out of the archive.
+create table aftercommit.replays (
+  replay_id     uuid primary key,
+  actor         text not null,
+  -- { from, to, types, orderId, target }: which events, to which target.
+  filter        jsonb not null,
+  rate_per_second int not null check (rate_per_second > 0),
+  state         text not null default 'RUNNING' check (state in ('RUNNING', 'PAUSED', 'CANCELLED', 'COMPLETED')),
+  -- Events up to here have their deliveries; those after `last_position` came later than the replay.
+  position      bigint not null,
+  last_position bigint not null,
+  events_total  int not null,
+  events_routed int not null default 0,
+  created_at    timestamptz not null default now(),
+  updated_at    timestamptz not null default now()
+);
+
+-- Dead letters taken up again together.
+create table aftercommit.redrives (
+  redrive_id  uuid primary key,
+  actor       text not null,
+  filter      jsonb not null,
+  state       text not null default 'RUNNING' check (state in ('RUNNING', 'COMPLETED')),
+  total       int not null,
+  created_at  timestamptz not null default now(),
+  updated_at  timestamptz not null default now()
+);
+
+-- Workflows that callers enqueued inside their own transactions. The bridge starts each once after that commit.
+create table aftercommit.workflow_starts (
+  workflow_id   text primary key,
+  workflow_type text not null,
+  task_queue    text not null,
+  input         jsonb not null,
+  created_at    timestamptz not null default now(),
+  attempts      int not null default 0,
+  error         text,
+  next_attempt_at timestamptz not null default now(),
+  started_at    timestamptz
+);
+create index workflow_starts_open on aftercommit.workflow_starts (next_attempt_at) where started_at is null;
 
 -- What a person is told of one event.
 create table aftercommit.notifications (

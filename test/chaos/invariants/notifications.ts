@@ -51,7 +51,7 @@ async function readTold(database: Database): Promise<Told[]> {
     from aftercommit.outbox o
     left join aftercommit.notifications n on n.event_id = o.id
     left join aftercommit.notification_attempts a using (notification_id)
-    where o.type <> 'order.placed' group by 1`);
+    where o.aggregate_type = 'order' and o.type <> 'order.placed' group by 1`);
   return rows;
 }
 

@@ -2,7 +2,7 @@ import type { Invariant } from '../evidence';
 
 /** Everything that may be read by somebody who must not know whom an order is for. */
 const PLACES = [
-  ['outbox', 'payload::text || headers::text'],
+  ['outbox', "payload::text || coalesce(subject, '') || coalesce(idempotency_key, '')"],
   ['step_receipts', `outcome::text || coalesce(answer_body, '')`],
   [
     'order_requests',

@@ -1,0 +1,68 @@
+import type { Pool } from 'pg';
+import { statement } from './transaction';
+
+/** A workflow that a caller enqueued inside a transaction of its own. */
+export interface WorkflowStart {
+  workflowId: string;
+  workflowType: string;
+  taskQueue: string;
+  input: unknown;
+}
+
+/** How long a start that failed is left alone, in seconds; doubled each time up to the maximum. */
+const RETRY_SECONDS = { first: 1, maximum: 60 };
+
+/** Orders and subjects with events that nobody has routed yet, oldest first: what the bridge finds when it begins. */
+export async function unroutedSubjects(pool: Pool, limit: number): Promise<string[]> {
+  const rows = await statement<{ aggregate_id: string }>(
+    pool,
+    `select aggregate_id from aftercommit.outbox
+     where routed_at is null and aggregate_type = 'subject' group by aggregate_id order by min(created_at) limit $1`,
+    [limit],
+  );
+  return rows.map((row) => row.aggregate_id);
+}
+
+/** Workflows that are due to be started, oldest first. */
+export async function dueWorkflowStarts(pool: Pool, limit: number): Promise<WorkflowStart[]> {
+  return statement<WorkflowStart>(
+    pool,
+    `${START} where started_at is null and next_attempt_at <= now() order by created_at limit $1`,
+    [limit],
+  );
+}
+
+/** @returns null when it is started, or was never enqueued */
+export async function readWorkflowStart(pool: Pool, workflowId: string): Promise<WorkflowStart | null> {
+  const [row] = await statement<WorkflowStart>(
+    pool,
+    `${START} where started_at is null and workflow_id = $1`,
+    [workflowId],
+  );
+  return row ?? null;
+}
+
+const START = `select workflow_id as "workflowId", workflow_type as "workflowType", task_queue as "taskQueue", input
+  from aftercommit.workflow_starts`;
+
+/** Idempotent. The input is dropped: Temporal has it now. */
+export async function recordWorkflowStarted(pool: Pool, workflowId: string): Promise<void> {
+  await statement(
+    pool,
+    `update aftercommit.workflow_starts set started_at = coalesce(started_at, now()), error = null, input = '{}'
+     where workflow_id = $1`,
+    [workflowId],
+  );
+}
+
+/** Remembers why a start failed, for operators, and when it is tried again. */
+export async function recordStartFailed(pool: Pool, workflowId: string, message: string): Promise<void> {
+  await statement(
+    pool,
+    `update aftercommit.workflow_starts
+     set attempts = attempts + 1, error = $2,
+         next_attempt_at = now() + least(${RETRY_SECONDS.maximum}, ${RETRY_SECONDS.first} * 2 ^ least(attempts, 10)) * interval '1 second'
+     where workflow_id = $1 and started_at is null`,
+    [workflowId, message.slice(0, 500)],
+  );
+}

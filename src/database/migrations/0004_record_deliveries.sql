@@ -1,0 +1,40 @@
+-- Stores what came of attempts, in one round trip, and closes each event whose last delivery this was. A late result of
+-- an earlier sender counts when it delivered, and changes nothing otherwise. Idempotent.
+--
+-- Each element of p_results:
+--   delivery_id, event_id, n, result ('delivered' | 'retry' | 'dead'), http_status, latency_ms, error_code, error, retry_in_ms
+--
+-- VOLATILE: each statement takes a new snapshot, so that two last deliveries that end at once do not each miss the other.
+create function aftercommit.record_deliveries(p_claimed_by text, p_results jsonb) returns void
+language plpgsql volatile as $$
+declare
+  v_delivered uuid[];
+begin
+  update aftercommit.delivery_attempts a
+  set latency_ms = r.latency_ms, http_status = r.http_status, result = r.result, error_code = r.error_code, error = r.error
+  from jsonb_to_recordset(p_results) as r (delivery_id uuid, n int, result text, http_status int, latency_ms int,
+                                           error_code text, error text)
+  where a.delivery_id = r.delivery_id and a.n = r.n;
+
+  update aftercommit.deliveries d
+  set state = case r.result when 'delivered' then 'DELIVERED' when 'dead' then 'DEAD' else 'READY' end,
+      error_code = r.error_code,
+      next_attempt_at = case when r.retry_in_ms is null then d.next_attempt_at
+                             else now() + r.retry_in_ms * interval '1 millisecond' end,
+      send_until = null,
+      finished_at = case when r.result = 'retry' then null else now() end
+  from jsonb_to_recordset(p_results) as r (delivery_id uuid, result text, error_code text, retry_in_ms float)
+  where d.delivery_id = r.delivery_id and d.state <> 'DELIVERED'
+    and (r.result = 'delivered' or (d.state = 'SENDING' and d.claimed_by = p_claimed_by));
+
+  select array_agg(distinct (r ->> 'event_id')::uuid) into v_delivered
+  from jsonb_array_elements(p_results) as r where r ->> 'result' = 'delivered';
+  if v_delivered is null then return; end if;
+
+  -- Last deliveries that end at once take turns on the event's row.
+  perform 1 from aftercommit.outbox o where o.id = any (v_delivered) order by o.id for no key update;
+  update aftercommit.outbox o set published_at = now()
+  where o.id = any (v_delivered) and o.published_at is null and o.routed_at is not null
+    and not exists (select 1 from aftercommit.deliveries d
+                    where d.event_id = o.id and d.replay_id is null and d.state <> 'DELIVERED');
+end $$;

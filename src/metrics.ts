@@ -1,0 +1,105 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { Lag, LagReader } from './database/lag';
+
+/** What one process counts of its own work. Times in seconds, as Prometheus has them. */
+export interface Metrics {
+  /** One attempt for one event. */
+  deliveryAttempt(attempt: {
+    target: string;
+    result: 'delivered' | 'retry' | 'dead';
+    code: string | null;
+  }): void;
+  /** From the commit of an event to its delivery, in milliseconds. */
+  delivered(target: string, lagMs: number): void;
+  httpRequest(request: { method: string; route: string; status: number; durationMs: number }): void;
+  /** Everything in Prometheus's text format. */
+  text(): Promise<string>;
+  readonly contentType: string;
+}
+
+/** Milliseconds to hours: lag is milliseconds while targets keep up and hours when one is down. */
+const LAG_BUCKETS_SECONDS = [
+  0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 21_600,
+];
+const REQUEST_BUCKETS_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60];
+
+/** @param lag - read from the database at each scrape */
+export function createMetrics(lag: LagReader): Metrics {
+  const register = new Registry();
+  collectDefaultMetrics({ register });
+  const registers = [register];
+  const attempts = new Counter({
+    name: 'aftercommit_delivery_attempts_total',
+    help: 'Attempts to deliver an event, by what came of them',
+    labelNames: ['target', 'result', 'code'],
+    registers,
+  });
+  const deliveryLag = new Histogram({
+    name: 'aftercommit_delivery_lag_seconds',
+    help: 'From the commit of an event to its delivery',
+    labelNames: ['target'],
+    buckets: LAG_BUCKETS_SECONDS,
+    registers,
+  });
+  const requests = new Histogram({
+    name: 'aftercommit_http_request_duration_seconds',
+    help: 'Requests to the API, by route',
+    labelNames: ['method', 'route', 'status'],
+    buckets: REQUEST_BUCKETS_SECONDS,
+    registers,
+  });
+  const gauges = lagGauges(registers);
+  return {
+    deliveryAttempt: ({ target, result, code }) => attempts.inc({ target, result, code: code ?? '' }),
+    delivered: (target, lagMs) => deliveryLag.observe({ target }, Math.max(0, lagMs) / 1_000),
+    httpRequest: ({ method, route, status, durationMs }) =>
+      requests.observe({ method, route, status: String(status) }, durationMs / 1_000),
+    async text() {
+      gauges.show(await lag.current().catch(() => null));
+      return register.metrics();
+    },
+    contentType: register.contentType,
+  };
+}
+
+/** What all processes see alike in the database: alert on the maximum over them, never on the sum. */
+function lagGauges(registers: Registry[]): { show(lag: Lag | null): void } {
+  const gauge = (name: string, help: string, labelNames: string[] = []): Gauge =>
+    new Gauge({ name: `aftercommit_${name}`, help, labelNames, registers });
+  const up = gauge('database_up', '1 when the figures of the database could be read');
+  const oldest = gauge('undelivered_oldest_seconds', 'Age of the oldest delivery that is not done', [
+    'target',
+  ]);
+  const rows = gauge('deliveries', 'Deliveries that are not done, and dead letters', ['target', 'state']);
+  const unrouted = gauge('unrouted_events', 'Events whose rules were not evaluated yet');
+  const unroutedOldest = gauge('unrouted_oldest_seconds', 'Age of the oldest of them');
+  const parked = gauge('parked_steps', 'Steps that wait for an operator');
+  const enqueued = gauge('enqueued_workflows', 'Workflows that callers enqueued and that are not started');
+  const enqueuedOldest = gauge('enqueued_oldest_seconds', 'Age of the oldest of them');
+  const rules = gauge('paused_rules', 'Rules that are paused');
+  const targets = gauge('targets_stopped', 'Targets that are paused or disabled', ['state']);
+  const replays = gauge('running_replays', 'Replays that run');
+  return {
+    show(lag) {
+      up.set(lag === null ? 0 : 1);
+      // Old figures must not look like new ones: without the database there are none.
+      for (const one of [oldest, rows]) one.reset();
+      if (lag === null) return;
+      for (const { target, ready, sending, oldestSeconds } of lag.targets) {
+        oldest.set({ target }, oldestSeconds);
+        rows.set({ target, state: 'READY' }, ready);
+        rows.set({ target, state: 'SENDING' }, sending);
+      }
+      for (const { target, count } of lag.dead) rows.set({ target, state: 'DEAD' }, count);
+      unrouted.set(lag.unrouted.count);
+      unroutedOldest.set(lag.unrouted.oldestSeconds);
+      parked.set(lag.parkedSteps);
+      enqueued.set(lag.enqueued.count);
+      enqueuedOldest.set(lag.enqueued.oldestSeconds);
+      rules.set(lag.pausedRules);
+      targets.set({ state: 'PAUSED' }, lag.pausedTargets);
+      targets.set({ state: 'DISABLED' }, lag.disabledTargets);
+      replays.set(lag.runningReplays);
+    },
+  };
+}

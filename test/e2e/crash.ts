@@ -1,0 +1,32 @@
+import type { FaultProxy } from '../chaos/fault-proxy';
+import { waitFor } from '../support/wait';
+import type { Stack } from './stack';
+
+/** kill -9, and nothing that was under way arrives any more. Then a new worker, on links that work. */
+export async function crashWorker(
+  stack: Stack,
+  meanwhile: () => Promise<void> = () => Promise.resolve(),
+): Promise<void> {
+  const { workerDatabase, workerTemporal, workerTwilio } = stack.links;
+  const links = [workerDatabase, workerTemporal, workerTwilio];
+  await stack.killWorker();
+  for (const link of links) link.cut();
+  await meanwhile();
+  for (const link of links) await link.heal();
+  await stack.startWorker();
+}
+
+/** Resolves once all of these texts go up a link together; `strike` acts before they go on. */
+export function whenSent(
+  link: FaultProxy,
+  texts: readonly string[],
+  strike: () => void,
+): () => Promise<true> {
+  let sent = false;
+  link.onBytes = (direction, bytes) => {
+    if (sent || direction !== 'up' || !texts.every((text) => bytes.includes(text))) return;
+    sent = true;
+    strike();
+  };
+  return () => waitFor(`${texts.join(', ')} is sent`, () => sent);
+}
