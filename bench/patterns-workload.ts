@@ -36,7 +36,7 @@ function prefixPattern(position: number): unknown {
   };
 }
 
-/** A rule that no value or prefix leads to: every event asks every rule. The worst case, shown beside the others. */
+/** As rules select by how a name ends and by amounts, without any value or beginning of one. */
 function suffixPattern(position: number): unknown {
   return {
     source: [{ suffix: '.orders' }],

@@ -10,7 +10,7 @@ export interface CompiledPattern {
   /** True when every member of the pattern finds one of its values in the event. Pure, never throws. */
   matches(event: EventEnvelope): boolean;
   /**
-   * For each way through the pattern's `$or`: what an event must hold for it to match, in values and prefixes. For an
+   * For each way through the pattern's `$or`: what an event must hold for it to match, in keys that an index can look up. For an
    * event that lacks one of them in every way, an index need not ask the pattern.
    */
   requirements: readonly (readonly Requirement[])[];

@@ -29,7 +29,7 @@ export interface Router {
 }
 
 /**
- * Compiles rules once, for many events. An index by values and prefixes leaves out the rules that an event cannot match, so
+ * Compiles rules once, for many events. An index by what each rule requires leaves out the rules that an event cannot match, so
  * that many rules cost little more than few; the rules that remain are asked in full.
  * @throws InvalidPatternError (not retryable) naming the rule when a stored pattern is not valid: routing without it
  *   would silently lose the events that it asks for

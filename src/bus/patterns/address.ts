@@ -10,6 +10,8 @@ export interface AddressBlock {
 }
 
 const GROUP_BITS = 16;
+const GROUP_DIGITS = 4;
+const DIGIT_BITS = 4;
 const IPV4_GROUPS = 2;
 const OCTET_MAX = 255;
 /** The shape comes first: most texts are no address, and ipaddr.js would take forms that event-ruler does not. */
@@ -66,6 +68,21 @@ export function blockHolds(block: AddressBlock, address: Address): boolean {
     const mask = 0xffff - (0xffff >> bits);
     return (group & mask) === ((address[index] ?? 0) & mask);
   });
+}
+
+/** The family and the address in hexadecimal digits: the same for each spelling of an address, and for no other. */
+export function addressDigits(address: Address): string {
+  return familyOf(address) + address.map((group) => group.toString(16).padStart(GROUP_DIGITS, '0')).join('');
+}
+
+/** How the digits of each address in the block begin; up to three of the block's bits are left out. */
+export function blockDigits({ address, prefixBits }: AddressBlock): string {
+  const digits = Math.floor(prefixBits / DIGIT_BITS);
+  return addressDigits(address).slice(0, familyOf(address).length + digits);
+}
+
+function familyOf(address: Address): string {
+  return address.length === IPV4_GROUPS ? 'IPv4 ' : 'IPv6 ';
 }
 
 export function sameAddress(left: Address, right: Address): boolean {

@@ -28,6 +28,15 @@ export function ignoringCase(pattern: string): IgnoringCase {
   };
 }
 
+/**
+ * The same for all texts that compare as equal here, and for a text the sum of what it is for its characters (a test
+ * asks all of Unicode). Lower case comes first, since only it brings "ẞ" and "ß" together; upper case undoes that
+ * lower case depends on the place of a sigma.
+ */
+export function foldCase(text: string): string {
+  return text.toLowerCase().toUpperCase();
+}
+
 /** Where the characters end that the text begins with; -1 when it begins otherwise. */
 function endOfStart(characters: readonly Spellings[], text: string): number {
   let position = 0;

@@ -1,6 +1,7 @@
 import { parseAddress, sameAddress, type Address } from './address';
-import { compileOperator, type ScalarTest } from './operators';
-import { lookupOf, type Lookup } from './lookup';
+import { valueKey, type LookupKey } from './lookup';
+import { compileOperator } from './operators';
+import type { ScalarTest } from './scalar-operator';
 import { refusal, takeLeaves, type Budget, type Place } from './refusal';
 import { isObject, isScalar, scalarsIn, type Scalar } from './values';
 
@@ -10,8 +11,8 @@ export interface Leaf {
   matches(value: unknown): boolean;
   /** True when the list has `{"exists": false}`: no scalar at the place will do as well. */
   orAbsent: boolean;
-  /** What an index of rules can look up; null when anything may match. */
-  lookup: Lookup | null;
+  /** One of these has each scalar that matches, for an index of rules; null when absence may match. */
+  keys: readonly LookupKey[] | null;
 }
 
 /**
@@ -23,29 +24,33 @@ export function compileLeaf(list: readonly unknown[], place: Place, budget: Budg
   takeLeaves(budget, list.length, place);
   const exact = new Set<Scalar>();
   const tests: ScalarTest[] = [];
+  const keys: LookupKey[] = [];
   let orAbsent = false;
-  let hasAddress = false;
   list.forEach((entry, index) => {
     const entryPlace = [...place, index];
     if (isScalar(entry)) {
       exact.add(entry);
       const address = typeof entry === 'string' ? parseAddress(entry) : null;
       if (address !== null) tests.push(addressTest(address));
-      hasAddress ||= address !== null;
+      keys.push(valueKey(entry));
       return;
     }
     if (Array.isArray(entry)) throw refusal(entryPlace, 'A list within a list matches nothing.');
     if (!isObject(entry))
       throw refusal(entryPlace, 'A value is a string, a finite number, true, false or null.');
     const operator = compileOperator(entry, entryPlace, budget);
-    if (operator === 'absent') orAbsent = true;
-    else tests.push(operator);
+    if (operator === 'absent') {
+      orAbsent = true;
+      return;
+    }
+    tests.push(operator.test);
+    keys.push(operator.key);
   });
   const one: ScalarTest = (value) => exact.has(value) || tests.some((test) => test(value));
   return {
     matches: (value) => (isScalar(value) ? one(value) : scalarsIn(value).some(one)),
     orAbsent,
-    lookup: hasAddress ? null : lookupOf(list),
+    keys: orAbsent ? null : keys,
   };
 }
 

@@ -1,5 +1,6 @@
+import { valueKey, type Range } from './lookup';
+import type { ScalarOperator } from './scalar-operator';
 import { refusal, type Place } from './refusal';
-import type { Scalar } from './values';
 
 type Comparison = (value: number, bound: number) => boolean;
 
@@ -18,18 +19,32 @@ const FORM = 'numeric is ["=", n], [">", n], ["<", n] (or >=, <=), or a range su
  * are compared as doubles, so 5, 5.0 and 5e0 are the same; text that looks like a number is none.
  * @throws InvalidPatternError for any other form, and for a range in which nothing can lie
  */
-export function compileNumeric(operand: unknown, place: Place): (value: Scalar) => boolean {
+export function compileNumeric(operand: unknown, place: Place): ScalarOperator {
   if (!Array.isArray(operand) || (operand.length !== 2 && operand.length !== 4)) throw refusal(place, FORM);
   const [operator, bound, upperOperator, upperBound] = operand as unknown[];
   const compare = comparison(operator, [...place, 0]);
   const lower = finite(bound, [...place, 1]);
-  if (operand.length === 2) return (value) => typeof value === 'number' && compare(value, lower);
+  if (operand.length === 2) {
+    return {
+      test: (value) => typeof value === 'number' && compare(value, lower),
+      key: operator === '=' ? valueKey(lower) : rangeOf(operator, lower),
+    };
+  }
   if (operator !== '>' && operator !== '>=') throw refusal([...place, 0], FORM);
   if (upperOperator !== '<' && upperOperator !== '<=') throw refusal([...place, 2], FORM);
   const compareUpper = comparison(upperOperator, [...place, 2]);
   const upper = finite(upperBound, [...place, 3]);
   if (lower >= upper) throw refusal([...place, 3], 'A range ends above where it begins.');
-  return (value) => typeof value === 'number' && compare(value, lower) && compareUpper(value, upper);
+  return {
+    test: (value) => typeof value === 'number' && compare(value, lower) && compareUpper(value, upper),
+    key: { from: lower, to: upper },
+  };
+}
+
+function rangeOf(operator: unknown, bound: number): Range {
+  return operator === '>' || operator === '>='
+    ? { from: bound, to: Infinity }
+    : { from: -Infinity, to: bound };
 }
 
 function comparison(operator: unknown, place: Place): Comparison {

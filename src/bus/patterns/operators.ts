@@ -1,15 +1,15 @@
-import { blockHolds, parseAddress, parseAddressBlock } from './address';
+import { blockDigits, blockHolds, parseAddress, parseAddressBlock } from './address';
 import { compileAnythingBut } from './anything-but';
 import { ignoringCase } from './ignore-case';
+import { foldedKey, partKey, PRESENT, valueKey, type LookupKey } from './lookup';
+import type { ScalarOperator } from './scalar-operator';
 import { compileNumeric } from './numeric';
 import { refusal, type Budget, type Place } from './refusal';
-import { isObject, type JsonObject, type Scalar } from './values';
-import { compileWildcard } from './wildcard';
+import { isObject, type JsonObject } from './values';
+import { compileWildcard, wildcardKey } from './wildcard';
 
-/** Asks one scalar of the event. */
-export type ScalarTest = (value: Scalar) => boolean;
-/** What an operator asks for: a value that passes, or that there is none. */
-export type Operator = ScalarTest | 'absent';
+/** What an operator asks for: a scalar that passes, or that there is none. */
+export type Operator = ScalarOperator | 'absent';
 type Compile = (operand: unknown, place: Place, budget: Budget) => Operator;
 
 const IGNORE_CASE = 'equals-ignore-case';
@@ -18,9 +18,9 @@ const OPERATORS: ReadonlyMap<string, Compile> = new Map<string, Compile>([
   ['exactly', (operand, place) => equalTo(text(operand, place))],
   ['prefix', compilePrefix],
   ['suffix', compileSuffix],
-  [IGNORE_CASE, (operand, place) => onText(ignoringCase(text(operand, place)).equals)],
-  ['wildcard', (operand, place) => onText(compileWildcard(text(operand, place), place))],
-  ['anything-but', compileAnythingBut],
+  [IGNORE_CASE, compileIgnoringCase],
+  ['wildcard', compileWildcardOperator],
+  ['anything-but', (...operand) => ({ test: compileAnythingBut(...operand), key: PRESENT })],
   ['numeric', compileNumeric],
   ['cidr', compileCidr],
   ['exists', compileExists],
@@ -39,16 +39,32 @@ export function compileOperator(entry: JsonObject, place: Place, budget: Budget)
   return compile(entry[name], [...place, name], budget);
 }
 
-function compilePrefix(operand: unknown, place: Place): ScalarTest {
-  if (isObject(operand)) return onText(ignoringCase(ignoredCaseText(operand, place)).startsWith);
+function compilePrefix(operand: unknown, place: Place): ScalarOperator {
+  if (isObject(operand)) {
+    const prefix = ignoredCaseText(operand, place);
+    return onText(ignoringCase(prefix).startsWith, foldedKey('start', prefix));
+  }
   const prefix = text(operand, place);
-  return onText((value) => value.startsWith(prefix));
+  return onText((value) => value.startsWith(prefix), partKey('start', prefix));
 }
 
-function compileSuffix(operand: unknown, place: Place): ScalarTest {
-  if (isObject(operand)) return onText(ignoringCase(ignoredCaseText(operand, place)).endsWith);
+function compileSuffix(operand: unknown, place: Place): ScalarOperator {
+  if (isObject(operand)) {
+    const suffix = ignoredCaseText(operand, place);
+    return onText(ignoringCase(suffix).endsWith, foldedKey('end', suffix));
+  }
   const suffix = text(operand, place);
-  return onText((value) => value.endsWith(suffix));
+  return onText((value) => value.endsWith(suffix), partKey('end', suffix));
+}
+
+function compileIgnoringCase(operand: unknown, place: Place): ScalarOperator {
+  const wanted = text(operand, place);
+  return onText(ignoringCase(wanted).equals, foldedKey('whole', wanted));
+}
+
+function compileWildcardOperator(operand: unknown, place: Place): ScalarOperator {
+  const pattern = text(operand, place);
+  return onText(compileWildcard(pattern, place), wildcardKey(pattern));
 }
 
 function ignoredCaseText(operand: JsonObject, place: Place): string {
@@ -59,18 +75,21 @@ function ignoredCaseText(operand: JsonObject, place: Place): string {
   return text(operand[name], [...place, name]);
 }
 
-function compileCidr(operand: unknown, place: Place): ScalarTest {
+function compileCidr(operand: unknown, place: Place): ScalarOperator {
   const block = parseAddressBlock(text(operand, place));
   if (block === null) throw refusal(place, 'A block of addresses is like "10.0.0.0/8" or "2001:db8::/32".');
-  return onText((value) => {
-    const address = parseAddress(value);
-    return address !== null && blockHolds(block, address);
-  });
+  return onText(
+    (value) => {
+      const address = parseAddress(value);
+      return address !== null && blockHolds(block, address);
+    },
+    partKey('start', blockDigits(block), 'address'),
+  );
 }
 
 function compileExists(operand: unknown, place: Place): Operator {
   if (typeof operand !== 'boolean') throw refusal(place, 'exists is true or false.');
-  return operand ? () => true : 'absent';
+  return operand ? { test: () => true, key: PRESENT } : 'absent';
 }
 
 function text(operand: unknown, place: Place): string {
@@ -78,10 +97,11 @@ function text(operand: unknown, place: Place): string {
   return operand;
 }
 
-function onText(test: (value: string) => boolean): ScalarTest {
-  return (value) => typeof value === 'string' && test(value);
+function onText(test: (value: string) => boolean, key: LookupKey): ScalarOperator {
+  return { test: (value) => typeof value === 'string' && test(value), key };
 }
 
-function equalTo(wanted: string): ScalarTest {
-  return (value) => value === wanted;
+/** Spelled as it stands, also an address: what finds all its spellings finds this one. */
+function equalTo(wanted: string): ScalarOperator {
+  return { test: (value) => value === wanted, key: valueKey(wanted) };
 }

@@ -1,3 +1,4 @@
+import { partKey, type LookupKey } from './lookup';
 import { refusal, type Place } from './refusal';
 
 /** A text read one UTF-16 unit at a time: a string, or in a test one that counts how often it is read. */
@@ -37,9 +38,12 @@ export function compileWildcard(pattern: string, place: Place): (text: Character
   };
 }
 
-/** What each text begins with that the wildcard finds; empty when it begins with a star. */
-export function wildcardHead(pattern: string): string {
-  return segmentsOf(pattern, [])[0] ?? '';
+/** What each text begins or ends with that the wildcard finds, whichever is longer; all of it without a star. */
+export function wildcardKey(pattern: string): LookupKey {
+  const [head = '', ...rest] = segmentsOf(pattern, []);
+  const tail = rest.at(-1);
+  if (tail === undefined) return { reading: 'itself', part: 'whole', text: head };
+  return tail.length > head.length ? partKey('end', tail) : partKey('start', head);
 }
 
 function segmentsOf(pattern: string, place: Place): string[] {
