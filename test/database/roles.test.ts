@@ -1,0 +1,299 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { backlogOwners, countBacklogs } from '../../src/database/backlog';
+import { deleteConnection, openConnection, putConnection } from '../../src/database/connections';
+import { readContact } from '../../src/database/customers';
+import { claimDeliveries, nextDeliveryInMs, postponeDeliveries } from '../../src/database/deliveries';
+import { listDeliveries } from '../../src/database/delivery-views';
+import { dueWorkflowStarts, recordStartFailed, recordWorkflowStarted } from '../../src/database/enqueued';
+import { listEvents, publishEvent, unpublishedAggregates } from '../../src/database/events';
+import { uuidV5 } from '../../src/database/ids';
+import { readInstallation } from '../../src/database/installation';
+import { setAvailable } from '../../src/database/inventory';
+import { createLagReader } from '../../src/database/lag';
+import { migrate, missingMigrations } from '../../src/database/migrate';
+import { claimAttempts, declareAmbiguous, nextAttemptAfter } from '../../src/database/notifications';
+import { beginEnding, closeTransaction, endOrder, placeOrders } from '../../src/database/orders';
+import { listOrders, readOrder, settleOrder, storeAnswer } from '../../src/database/orders';
+import { parkStep, unparkStep } from '../../src/database/parked';
+import { createPool, type Pool } from '../../src/database/pool';
+import { createRedrive, redriveDelivery, takeUpDeadLetters } from '../../src/database/redrives';
+import { readRefund, requestRefund, settleRefund } from '../../src/database/refunds';
+import { advanceReplay, commandReplay, createReplay } from '../../src/database/replays';
+import { acceptRequest } from '../../src/database/requests';
+import { routeEvents } from '../../src/database/routing';
+import { deleteRule, listRules, putRule, setRuleState } from '../../src/database/rules';
+import { createSecretBox } from '../../src/database/secrets';
+import { takeShare } from '../../src/database/target-rates';
+import { deleteTarget, disableTarget, setTargetState } from '../../src/database/targets';
+import { readTimeline } from '../../src/database/timeline';
+import { createTestDatabase, silentLog, type TestDatabase } from '../support/database';
+import { claimOf, dead, delivered, logTargets, record } from './bus-fixtures';
+import { AT, captureOne } from './place';
+
+/** The roles of docs/deployment-security.md, made by the very statements of that page. */
+
+const PAGE = readFileSync(path.resolve(__dirname, '../../docs/deployment-security.md'), 'utf8');
+const PASSWORD = 'test';
+/** Roles belong to the whole server, so each run has its own. */
+const SUFFIX = randomBytes(4).toString('hex');
+const ROLES = ['aftercommit_owner', 'aftercommit_api', 'aftercommit_worker', 'shop'] as const;
+
+/** The statements under a heading comment, for the roles of this run. */
+function statementsOf(comment: string): string {
+  const block = [...PAGE.matchAll(/^```sql\n([\s\S]*?)^```$/gm)].find(([, sql]) =>
+    sql!.startsWith(`-- ${comment}\n`),
+  );
+  if (block === undefined) throw new Error(`the page has no statements "${comment}"`);
+  return ROLES.reduce((sql, role) => sql.replace(new RegExp(`\\b${role}\\b`, 'g'), nameOf(role)), block[1]!);
+}
+
+function nameOf(role: (typeof ROLES)[number]): string {
+  return `${role}_${SUFFIX}`;
+}
+
+let database: TestDatabase;
+let api: Pool;
+let worker: Pool;
+let shop: Pool;
+
+function poolOf(role: (typeof ROLES)[number], name?: string): Pool {
+  const url = new URL(database.url);
+  if (name !== undefined) url.pathname = `/${name}`;
+  url.username = nameOf(role);
+  url.password = PASSWORD;
+  return createPool({ url: url.href, size: 3, name: role, log: silentLog });
+}
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  for (const role of ROLES) {
+    await database.pool.query(`create role ${nameOf(role)} login password '${PASSWORD}'`);
+  }
+  await database.pool.query(statementsOf('grants of the API'));
+  await database.pool.query(statementsOf('grants of the worker'));
+  await database.pool.query(statementsOf('grants of a caller that only enqueues'));
+  [api, worker, shop] = [poolOf('aftercommit_api'), poolOf('aftercommit_worker'), poolOf('shop')];
+});
+afterAll(async () => {
+  await Promise.all([api, worker, shop].map((pool) => pool?.end()));
+  for (const role of ROLES) await database.pool.query(`drop owned by ${nameOf(role)}`);
+  for (const role of ROLES) await database.pool.query(`drop role ${nameOf(role)}`);
+  await database.drop();
+});
+
+const places = { temporalUiUrl: null, namespace: 'default' };
+const DENIED = /permission denied/;
+const page = { limit: 10 };
+
+/** An order as it comes about: asked for by the API, committed by a worker. */
+async function place(name: string): Promise<string> {
+  const orderId = uuidV5('00000000-0000-4000-8000-000000000000', name);
+  await setAvailable(api, { sku: name, available: 10, actor: 'test', reason: 'test' });
+  const request = {
+    customer: { id: 'cus_1', phone: '+14155550100', channels: ['sms'] },
+    lines: [{ sku: name, quantity: 1, unitPriceMinor: 1000 }],
+    currency: 'EUR',
+    payment: { mode: 'charge' as const, method: 'tok_visa' },
+  };
+  await acceptRequest(api, { orderId, caller: 'test', fingerprint: name, body: request });
+  const [placed] = await placeOrders(worker, [{ orderId, caller: 'test', request }], { at: AT, places });
+  expect(placed).toMatchObject({ state: 'done' });
+  return orderId;
+}
+
+const toRole =
+  (targetName = 'role') =>
+  () => [{ ruleName: 'role', targetName, transformer: null }];
+const route = (aggregateId: string) => routeEvents(worker, { aggregateId, at: AT }, toRole());
+
+describe('the role of the API', () => {
+  it('starts, and answers what it is asked', async () => {
+    const orderId = await place('read');
+
+    expect(await missingMigrations(api)).toEqual([]);
+    expect(await readInstallation(api)).toHaveProperty('namespace');
+    expect(await readOrder(api, orderId, places)).toMatchObject({ orderId });
+    expect((await listOrders(api, page, places)).data).not.toEqual([]);
+    expect(await readTimeline(api, orderId)).not.toEqual([]);
+    expect(await storeAnswer(api, orderId, { status: 409, body: 'late' })).toMatchObject({ status: 201 });
+    expect(await createLagReader(api).current()).toMatchObject({ parkedSteps: 0 });
+  });
+
+  it('writes rules, targets, connections and events', async () => {
+    const box = createSecretBox(randomBytes(32));
+    const secret = { kind: 'bearer', token: 'token' };
+    await putConnection(api, box, { name: 'c', kind: 'bearer', secret, actor: 'test' });
+    await putConnection(api, box, { name: 'c', kind: 'bearer', secret, actor: 'test' });
+    await logTargets(api, ['t', 't']);
+    const rule = { name: 'r', description: null, pattern: {}, state: 'ENABLED', actor: 'test' } as const;
+    await putRule(api, { ...rule, targets: [{ target: 't', transformer: null }] });
+    await setRuleState(api, { name: 'r', state: 'PAUSED', actor: 'test' });
+    await setTargetState(api, { name: 't', state: 'PAUSED', actor: 'test' });
+    expect((await countBacklogs(api, 'rule')).get('r')).toBeUndefined();
+    expect(await deleteRule(api, 'r', 'test')).toBe(true);
+    expect(await deleteTarget(api, 't', 'test')).toBe(true);
+    expect(await deleteConnection(api, 'c', 'test')).toBe(true);
+
+    const event = { type: 'a.b', source: 'app', subject: 's', detail: {}, fingerprint: 'f' };
+    await publishEvent(api, { ...event, key: 'test\n1' });
+    await publishEvent(api, { ...event, key: 'test\n2' });
+    expect((await listEvents(api, { subject: 's', ...page })).data).toHaveLength(2);
+  });
+
+  it('reads no phone number and writes nothing that workers write', async () => {
+    await expect(api.query('select phone from aftercommit.order_contacts')).rejects.toThrow(DENIED);
+    for (const change of [
+      `update aftercommit.orders set status = 'CONFIRMED'`,
+      `update aftercommit.payments set captured_minor = 0`,
+      `update aftercommit.deliveries set target_name = 'elsewhere'`,
+      `insert into aftercommit.delivery_attempts (delivery_id, n, started_at) values (gen_random_uuid(), 1, now())`,
+      `update aftercommit.outbox set payload = '{}'`,
+      `delete from aftercommit.audit`,
+    ]) {
+      await expect(api.query(change)).rejects.toThrow(DENIED);
+    }
+  });
+});
+
+describe('the role of the worker', () => {
+  it('carries orders to their end', async () => {
+    const [paid, ended, never] = [await place('paid'), await place('ended'), randomUUID()];
+
+    await captureOne(worker, paid);
+    expect(await settleOrder(worker, { orderId: paid, epoch: 1, at: AT })).toBe(true);
+    const refundId = randomUUID();
+    const refund = { refundId, orderId: paid, amountMinor: 300, reason: null, restock: false };
+    await requestRefund(api, { ...refund, actor: 'test', fingerprint: 'f' });
+    await settleRefund(worker, { refundId, gatewayRefundId: 'g', at: AT });
+    expect(await readRefund(api, refundId)).toMatchObject({ state: 'DONE' });
+    const ending = { event: 'order.cancelled', status: 'CANCELLED', code: 'cancelled' } as const;
+    await beginEnding(worker, { orderId: ended, epoch: 1, at: AT, ending });
+    await endOrder(worker, { orderId: ended, epoch: 1, at: AT, ending });
+    expect(await closeTransaction(worker, never)).toMatchObject({ code: 'transaction_closed' });
+    await parkStep(worker, { orderId: paid, step: 's', reason: 'r', workflowId: 'w' });
+    await unparkStep(worker, { orderId: paid, step: 's' });
+    const [attempt] = await claimAttempts(worker, { orderId: paid, claimedBy: 'me', sendForMs: 1_000 });
+    await declareAmbiguous(worker, attempt!.attemptId);
+    await nextAttemptAfter(worker, attempt!.attemptId);
+    expect(await readContact(worker, paid)).toEqual({ id: 'cus_1', phone: '+14155550100' });
+  });
+
+  it('delivers, replays and redrives what the API asks for', async () => {
+    await logTargets(api, ['role']);
+    const orderId = await place('delivered');
+    expect(await route(orderId)).toBe(1);
+    const [first] = await claimOf(worker, orderId);
+    await postponeDeliveries(worker, 'me', [first!], 0);
+    const [again] = await claimOf(worker, orderId);
+    await record(worker, again!, dead);
+    await redriveDelivery(api, again!.deliveryId, 'test');
+    expect(await nextDeliveryInMs(worker, { aggregateId: orderId })).not.toBeNull();
+    expect(await backlogOwners(worker, { target: 'role' }, { after: null, limit: 10 })).toHaveLength(1);
+    const [third] = await claimOf(worker, orderId);
+    await record(worker, third!, dead);
+    const { redriveId } = await createRedrive(api, { redriveId: randomUUID(), filter: {}, actor: 'test' });
+    expect(await takeUpDeadLetters(worker, redriveId)).toHaveLength(1);
+    const [last] = await claimOf(worker, orderId);
+    await record(worker, last!, delivered);
+    expect((await listDeliveries(api, { orderId, ...page })).data).toMatchObject([{ state: 'DELIVERED' }]);
+
+    const filter = { orderId };
+    const { replayId } = await createReplay(api, {
+      replayId: randomUUID(),
+      filter,
+      ratePerSecond: 9,
+      actor: 'test',
+    });
+    await advanceReplay(worker, replayId, { route: toRole(), at: AT, openMax: 9 });
+    expect(
+      await claimDeliveries(worker, { scope: { replayId }, claimedBy: 'me', sendForMs: 0 }),
+    ).toHaveLength(1);
+    await commandReplay(api, replayId, 'cancel', 'test');
+    await advanceReplay(worker, replayId, { route: toRole(), at: AT, openMax: 9 });
+    expect(await takeShare(worker, { name: 'role', perSecond: 1, sends: 1, waitMsMax: 1_000 })).toBe(0);
+  });
+
+  it('disables a target, goes on with what was enqueued, and reads rules and secrets', async () => {
+    await logTargets(api, ['gone']);
+    const box = createSecretBox(randomBytes(32));
+    const secret = { token: 'token' };
+    await putConnection(api, box, { name: 'opened', kind: 'bearer', secret, actor: 'test' });
+    await disableTarget(worker, { target: 'gone', rule: 'r', code: 'endpoint_gone' });
+    await database.pool.query(`select aftercommit.enqueue_workflow('t', 'start-1', 'q')`);
+
+    expect(await openConnection(worker, box, 'opened')).toMatchObject({ secret });
+    expect((await listRules(worker)).length).toBeGreaterThan(0);
+    expect(await dueWorkflowStarts(worker, 9)).toHaveLength(1);
+    await recordStartFailed(worker, 'start-1', 'no');
+    await recordWorkflowStarted(worker, 'start-1');
+    expect(await unpublishedAggregates(worker, new Date().toISOString(), 9)).not.toEqual([]);
+  });
+
+  it('changes no rule, connection or address, and forgets nothing', async () => {
+    for (const change of [
+      `update aftercommit.rules set state = 'DISABLED'`,
+      `update aftercommit.targets set config = '{}'`,
+      `update aftercommit.connections set kind = 'basic'`,
+      `delete from aftercommit.outbox`,
+      `delete from aftercommit.orders`,
+      `delete from aftercommit.step_receipts`,
+      `delete from aftercommit.audit`,
+    ]) {
+      await expect(worker.query(change)).rejects.toThrow(DENIED);
+    }
+  });
+});
+
+describe('the role of a caller that enqueues', () => {
+  it('enqueues an event and reads nothing, not even that', async () => {
+    await shop.query(`select aftercommit.enqueue('a.b', '{}', 'shop', 'basket-1', 'key-1')`);
+
+    expect((await listEvents(api, { subject: 'basket-1', ...page })).data).toHaveLength(1);
+    const { rows } = await database.pool.query<{ name: string }>(
+      `select tablename as name from pg_tables where schemaname = 'aftercommit'`,
+    );
+    for (const { name } of rows) {
+      await expect(shop.query(`select 1 from aftercommit.${name}`)).rejects.toThrow(DENIED);
+    }
+    await expect(
+      shop.query(`select aftercommit.insert_event('a.b', '{}', 'aftercommit', null, null, null)`),
+    ).rejects.toThrow(DENIED);
+  });
+
+  it('starts workflows only when that was granted too', async () => {
+    const start = () => shop.query(`select aftercommit.enqueue_workflow('shipParcel', 'parcel-1', 'shop')`);
+    await expect(start()).rejects.toThrow(DENIED);
+
+    await database.pool.query(statementsOf('and, only for callers that start workflows'));
+    await start();
+
+    expect((await dueWorkflowStarts(worker, 9)).map(({ workflowId }) => workflowId)).toEqual(['parcel-1']);
+  });
+});
+
+describe('the role that migrates', () => {
+  const name = `test_owned_${SUFFIX}`;
+  let owner: Pool;
+  let caller: Pool;
+  beforeAll(async () => {
+    await database.pool.query(`create database ${name} owner ${nameOf('aftercommit_owner')}`);
+    [owner, caller] = [poolOf('aftercommit_owner', name), poolOf('shop', name)];
+  });
+  afterAll(async () => {
+    await Promise.all([owner.end(), caller.end()]);
+    await database.pool.query(`drop database ${name} with (force)`);
+  });
+
+  it('needs no more than a database of its own, and grants the others theirs', async () => {
+    expect((await migrate(owner, silentLog)).length).toBeGreaterThan(0);
+    await owner.query(statementsOf('grants of the API'));
+    await owner.query(statementsOf('grants of the worker'));
+    await owner.query(statementsOf('grants of a caller that only enqueues'));
+
+    await caller.query(`select aftercommit.enqueue('a.b', '{}', 'shop', 'basket-1')`);
+
+    expect((await listEvents(owner, { subject: 'basket-1', ...page })).data).toHaveLength(1);
+  });
+});
