@@ -9,7 +9,7 @@ import { eventsWritten, TASK_QUEUES, WORKFLOW_TYPES, workflowIds } from './workf
 /** The channel of `aftercommit.insert_event` and `aftercommit.enqueue_workflow`. */
 const CHANNEL = 'aftercommit_enqueued';
 /** Any number that nothing else in the database locks: who holds it is the one bridge that works. */
-const LOCK_KEY = 7_283_461_905;
+export const BRIDGE_LOCK = 7_283_461_905;
 /** How often the others ask for the lock. One that dies is followed within this time. */
 const TAKE_OVER_EVERY_MS = 1_000;
 /** After a lost connection, or a start that failed. */
@@ -88,7 +88,7 @@ async function listen(deps: BridgeDeps, client: PoolClient, signal: AbortSignal)
 async function takeLock(client: PoolClient, signal: AbortSignal): Promise<boolean> {
   while (!signal.aborted) {
     const { rows } = await client.query<{ taken: boolean }>('select pg_try_advisory_lock($1) as taken', [
-      LOCK_KEY,
+      BRIDGE_LOCK,
     ]);
     if (rows[0]!.taken) return true;
     await pause(TAKE_OVER_EVERY_MS, signal);
@@ -119,14 +119,18 @@ class BridgeWork {
     this.#pump();
   }
 
+  /** Page by page, so that each is named once however many there are. */
   async addAllEnqueued(): Promise<void> {
-    const [subjects, starts] = await Promise.all([
-      unroutedSubjects(this.#deps.pool, SCAN_MAX),
-      dueWorkflowStarts(this.#deps.pool, SCAN_MAX),
-    ]);
-    for (const aggregateId of subjects) this.add(`event ${aggregateId}`);
+    const starts = await dueWorkflowStarts(this.#deps.pool, SCAN_MAX);
     for (const { workflowId } of starts) this.add(`workflow ${workflowId}`);
-    if (subjects.length === SCAN_MAX || starts.length === SCAN_MAX) this.#lookAgain();
+    let after: string | null = null;
+    for (;;) {
+      const subjects: string[] = await unroutedSubjects(this.#deps.pool, { after, limit: SCAN_MAX });
+      for (const aggregateId of subjects) this.add(`event ${aggregateId}`);
+      after = subjects.at(-1) ?? null;
+      if (subjects.length < SCAN_MAX) break;
+    }
+    if (starts.length === SCAN_MAX) this.#lookAgain();
   }
 
   async done(): Promise<void> {

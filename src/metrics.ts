@@ -64,8 +64,12 @@ export function createMetrics(lag: LagReader): Metrics {
 
 /** What all processes see alike in the database: alert on the maximum over them, never on the sum. */
 function lagGauges(registers: Registry[]): { show(lag: Lag | null): void } {
-  const gauge = (name: string, help: string, labelNames: string[] = []): Gauge =>
-    new Gauge({ name: `aftercommit_${name}`, help, labelNames, registers });
+  const all: Gauge[] = [];
+  const gauge = (name: string, help: string, labelNames: string[] = []): Gauge => {
+    const made = new Gauge({ name: `aftercommit_${name}`, help, labelNames, registers });
+    all.push(made);
+    return made;
+  };
   const up = gauge('database_up', '1 when the figures of the database could be read');
   const oldest = gauge('undelivered_oldest_seconds', 'Age of the oldest delivery that is not done', [
     'target',
@@ -81,9 +85,9 @@ function lagGauges(registers: Registry[]): { show(lag: Lag | null): void } {
   const replays = gauge('running_replays', 'Replays that run');
   return {
     show(lag) {
-      up.set(lag === null ? 0 : 1);
       // Old figures must not look like new ones: without the database there are none.
-      for (const one of [oldest, rows]) one.reset();
+      for (const one of all) one.reset();
+      up.set(lag === null ? 0 : 1);
       if (lag === null) return;
       for (const { target, ready, sending, oldestSeconds } of lag.targets) {
         oldest.set({ target }, oldestSeconds);

@@ -249,7 +249,7 @@ function resultOf(
   if (outcome.kind === 'dead') return { result: 'dead', status, latencyMs, code, message, retryInMs: null };
   const now = deps.now().getTime();
   const next = nextAttempt({
-    attempt: delivery.attempt,
+    attempt: delivery.attemptOfBudget,
     firstAttemptAt: Date.parse(delivery.firstAttemptAt),
     now,
     retryAfterMs: outcome.retryAfterMs,

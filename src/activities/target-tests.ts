@@ -1,8 +1,8 @@
 import { Context } from '@temporalio/activity';
 import { envelopeText, SERVICE_SOURCE, type EventEnvelope } from '../domain/events';
-import { NotFoundError } from '../errors';
+import { AppError, NotFoundError } from '../errors';
 import type { TargetTestInput } from '../workflows/messages';
-import type { TargetBook } from './targets';
+import type { OpenTarget, TargetBook } from './targets';
 
 /** What one attempt came to, for the person who asked. */
 export interface TestOutcome {
@@ -22,10 +22,21 @@ export interface TargetTestActivities {
   testTarget(input: TargetTestInput): Promise<TestOutcome>;
 }
 
+/** A target that cannot be opened as it is stored is an answer too: deliveries would wait for it to be mended. */
+async function openTarget(targets: TargetBook, name: string): Promise<OpenTarget | TestOutcome | null> {
+  try {
+    return await targets.open(name);
+  } catch (error) {
+    if (!(error instanceof AppError) || error.retryable) throw error;
+    return { outcome: 'retry', status: null, latencyMs: 0, code: error.code, message: error.message };
+  }
+}
+
 export function createTargetTestActivities(deps: { targets: TargetBook }): TargetTestActivities {
   return {
     async testTarget({ target: name, testId }) {
-      const open = await deps.targets.open(name);
+      const open = await openTarget(deps.targets, name);
+      if (open !== null && 'outcome' in open) return open;
       if (open === null) throw new NotFoundError('There is no target of this name.');
       const event: EventEnvelope = {
         id: testId,

@@ -32,6 +32,7 @@ interface Entry {
 
 export function createTargetBook(deps: { pool: Pool; box: SecretBox; dependencies: TargetDeps }): TargetBook {
   const entries = new Map<string, Entry>();
+  const opening = new Map<string, Promise<OpenTarget | null>>();
 
   async function load(name: string): Promise<Entry | null> {
     const row = await readTarget(deps.pool, name);
@@ -56,15 +57,22 @@ export function createTargetBook(deps: { pool: Pool; box: SecretBox; dependencie
     return opened === null ? null : parseConnectionSecret({ kind: opened.kind, ...opened.secret });
   }
 
+  async function open(name: string): Promise<OpenTarget | null> {
+    const before = entries.get(name);
+    const entry = await load(name);
+    if (entry === null) return null;
+    entries.set(name, entry);
+    // A send that is under way on the old one ends first: closing waits for it.
+    if (before !== undefined && before !== entry) void before.open.target.close();
+    return entry.open;
+  }
+
   return {
-    async open(name) {
-      const before = entries.get(name);
-      const entry = await load(name);
-      if (entry === null) return null;
-      entries.set(name, entry);
-      // A send that is under way on the old one ends first: closing waits for it.
-      if (before !== undefined && before !== entry) void before.open.target.close();
-      return entry.open;
+    // Several who ask at once share one answer: each would open a target of its own, and all but one would be forgotten.
+    open(name) {
+      const pending = opening.get(name) ?? open(name).finally(() => opening.delete(name));
+      opening.set(name, pending);
+      return pending;
     },
     async close() {
       const open = [...entries.values()];

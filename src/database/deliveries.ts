@@ -24,6 +24,8 @@ export interface ClaimedDelivery {
   replayId: string | null;
   /** 1 for the first. */
   attempt: number;
+  /** The same, counted from when an operator took it up again. */
+  attemptOfBudget: number;
   firstAttemptAt: string;
 }
 
@@ -49,6 +51,7 @@ export async function claimDeliveries(
       transformer: object | null;
       replay_id: string | null;
       attempts: number;
+      attempts_before: number;
       first_attempt_at: string;
     }
   >(
@@ -69,7 +72,8 @@ export async function claimDeliveries(
      written as (
        insert into aftercommit.delivery_attempts (delivery_id, n, started_at)
        select delivery_id, attempts, clock_timestamp() from claimed)
-     select c.delivery_id, c.rule_name, c.target_name, c.transformer, c.replay_id, c.attempts, c.first_attempt_at,
+     select c.delivery_id, c.rule_name, c.target_name, c.transformer, c.replay_id, c.attempts, c.attempts_before,
+            c.first_attempt_at,
             ${OUTBOX_COLUMNS}
      from claimed c join aftercommit.outbox o on o.id = c.event_id
      order by o.position, c.delivery_id`,
@@ -84,6 +88,7 @@ export async function claimDeliveries(
     transformer: row.transformer,
     replayId: row.replay_id,
     attempt: row.attempts,
+    attemptOfBudget: row.attempts - row.attempts_before,
     firstAttemptAt: row.first_attempt_at,
   }));
 }

@@ -12,13 +12,20 @@ export interface WorkflowStart {
 /** How long a start that failed is left alone, in seconds; doubled each time up to the maximum. */
 const RETRY_SECONDS = { first: 1, maximum: 60 };
 
-/** Orders and subjects with events that nobody has routed yet, oldest first: what the bridge finds when it begins. */
-export async function unroutedSubjects(pool: Pool, limit: number): Promise<string[]> {
+/**
+ * Subjects of callers' own events with events that nobody has routed yet, by id: what the bridge finds when it begins.
+ * @param page.after - the last one of the page before
+ */
+export async function unroutedSubjects(
+  pool: Pool,
+  page: { after: string | null; limit: number },
+): Promise<string[]> {
   const rows = await statement<{ aggregate_id: string }>(
     pool,
-    `select aggregate_id from aftercommit.outbox
-     where routed_at is null and aggregate_type = 'subject' group by aggregate_id order by min(created_at) limit $1`,
-    [limit],
+    `select distinct aggregate_id from aftercommit.outbox
+     where routed_at is null and aggregate_type = 'subject' and ($1::uuid is null or aggregate_id > $1)
+     order by aggregate_id limit $2`,
+    [page.after, page.limit],
   );
   return rows.map((row) => row.aggregate_id);
 }

@@ -1,9 +1,13 @@
 import type { Pool } from 'pg';
+import { IS_NOT_PAUSED } from './delivery-order';
 import { statement } from './transaction';
 
 /** What has not reached its end, as operators look at it. */
 export interface Lag {
-  /** Per target: what waits or is on its way, and since when the oldest of it. Replays are left out. */
+  /**
+   * Per target: what waits or is on its way, and since when the oldest of it that nobody told to wait; a dead letter counts
+   * from when it was taken up again. Replays are left out.
+   */
   targets: { target: string; ready: number; sending: number; oldestSeconds: number }[];
   /** Dead letters by target. */
   dead: { target: string; count: number }[];
@@ -24,8 +28,8 @@ const READ = `
     (select coalesce(json_agg(t), '[]') from (
        select target_name as target, count(*) filter (where state = 'READY') as ready,
               count(*) filter (where state = 'SENDING') as sending,
-              extract(epoch from now() - min(created_at))::float as "oldestSeconds"
-       from aftercommit.deliveries where state in ('READY', 'SENDING') and replay_id is null group by target_name) as t) as targets,
+              coalesce(extract(epoch from now() - min(coalesce(d.redriven_at, d.created_at)) filter (where ${IS_NOT_PAUSED})), 0)::float as "oldestSeconds"
+       from aftercommit.deliveries d where state in ('READY', 'SENDING') and replay_id is null group by target_name) as t) as targets,
     (select coalesce(json_agg(t), '[]') from (
        select target_name as target, count(*) as count from aftercommit.deliveries
        where state = 'DEAD' group by target_name) as t) as dead,

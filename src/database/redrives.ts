@@ -31,8 +31,9 @@ export interface RedriveView {
 /** Dead letters that one step takes up; each step wakes one workflow per order. */
 const STEP_MAX = 100;
 
+/** What a cancelled replay had not sent stays unsent: its replay is not taken up again by the way. */
 const MATCHES = `
-  d.state = 'DEAD'
+  d.state = 'DEAD' and d.error_code is distinct from 'replay_cancelled'
   and ($1::jsonb ->> 'target' is null or d.target_name = $1::jsonb ->> 'target')
   and ($1::jsonb ->> 'rule' is null or d.rule_name = $1::jsonb ->> 'rule')
   and ($1::jsonb ->> 'code' is null or d.error_code = $1::jsonb ->> 'code')
@@ -43,7 +44,7 @@ const MATCHES = `
 /** A dead letter begins anew: its retry policy counts from the next attempt. */
 const TAKE_UP = `
   state = 'READY', next_attempt_at = now(), first_attempt_at = null, finished_at = null, error_code = null,
-  claimed_by = null, redriven_at = now()`;
+  claimed_by = null, redriven_at = now(), attempts_before = attempts`;
 
 /** What a delivery workflow, or a replay, has to be woken for. */
 export interface TakenUp {
@@ -64,14 +65,24 @@ export async function redriveDelivery(
   const takenUp = await transaction(
     pool,
     async (client) => {
-      const { rows } = await client.query<{ state: string; aggregate_id: string; replay_id: string | null }>(
-        'select state, aggregate_id, replay_id from aftercommit.deliveries where delivery_id = $1 for update',
+      const { rows } = await client.query<{
+        state: string;
+        error_code: string | null;
+        aggregate_id: string;
+        replay_id: string | null;
+      }>(
+        'select state, error_code, aggregate_id, replay_id from aftercommit.deliveries where delivery_id = $1 for update',
         [deliveryId],
       );
       const row = rows[0];
       if (row === undefined) return null;
       if (row.state === 'DELIVERED') {
         throw new ConflictingStateError('The delivery was made; there is nothing to redrive.', {
+          extensions: { state: row.state },
+        });
+      }
+      if (row.error_code === 'replay_cancelled') {
+        throw new ConflictingStateError('Its replay was cancelled; start another replay.', {
           extensions: { state: row.state },
         });
       }
@@ -90,13 +101,13 @@ export async function redriveDelivery(
   return { delivery: (await readDelivery(pool, deliveryId))!, takenUp };
 }
 
-/** A replay that had ended goes on for what was taken up of it. */
+/** A replay that was complete goes on for what was taken up of it. */
 async function reopenReplays(client: Queryable, replayIds: readonly (string | null)[]): Promise<void> {
   const ids = replayIds.filter((id) => id !== null);
   if (ids.length === 0) return;
   await client.query(
     `update aftercommit.replays set state = 'RUNNING', updated_at = now()
-     where replay_id = any($1) and state in ('COMPLETED', 'CANCELLED')`,
+     where replay_id = any($1) and state = 'COMPLETED'`,
     [ids],
   );
 }

@@ -68,7 +68,7 @@ function publish({ pool, installation }: HttpDeps): Handler {
     const sent = await readJsonBody(req);
     const { type, source, detail, subject = null } = checkBody(NewEvent, sent);
     const fingerprint = fingerprintOf(installation, 'POST', '/v1/events', sent);
-    const key = `${callerOf(res)}\n${idempotencyKey}`;
+    const key = `http\n${callerOf(res)}\n${idempotencyKey}`;
     const published = await publishEvent(pool, { type, source, detail, subject, key, fingerprint });
     if (published.fingerprint !== fingerprint) {
       throw new IdempotencyKeyReusedError('This key was used for another event.');

@@ -4,7 +4,8 @@ import {
   recordWorkflowStarted,
   unroutedSubjects,
 } from '../../src/database/enqueued';
-import { listEvents } from '../../src/database/events';
+import { listEvents, publishEvent } from '../../src/database/events';
+import { TASK_QUEUES, workflowIds } from '../../src/workflows/messages';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 
 let database: TestDatabase;
@@ -44,6 +45,14 @@ describe('aftercommit.enqueue', () => {
     );
   });
 
+  it('keeps the keys of callers inside the database and over HTTP apart', async () => {
+    const { rows } = await database.pool.query<{ name: string }>('select session_user as name');
+    const event = { type: 'a.b', source: 'app', subject: null, detail: {}, fingerprint: 'f' };
+    const published = await publishEvent(database.pool, { ...event, key: `http\n${rows[0]!.name}\nsame` });
+
+    expect(await enqueue(`'a.b', '{}', 'app', null, 'same'`)).not.toBe(published.eventId);
+  });
+
   it('writes the event once per key and leaves no gap for a repeat', async () => {
     const id = await enqueue(`'a.b', '{}', 'app', 'keyed', 'key-1'`);
     const repeated = await enqueue(`'a.b', '{}', 'app', 'keyed', 'key-1'`);
@@ -58,7 +67,7 @@ describe('aftercommit.enqueue', () => {
 
     const { data } = await listEvents(database.pool, { eventId: id, limit: 1 });
     expect(data[0]).toMatchObject({ source: 'app', detail: { seq: 1, x: 1 } });
-    expect(await unroutedSubjects(database.pool, 100)).toContain(id);
+    expect(await unroutedSubjects(database.pool, { after: null, limit: 100 })).toContain(id);
   });
 
   it.each([
@@ -123,9 +132,47 @@ describe('aftercommit.enqueue_workflow', () => {
     expect(rows).toEqual([{ input: {}, error: null, attempts: 1 }]);
   });
 
-  it('refuses the ids of the service itself', async () => {
-    await expect(
-      database.pool.query(`select aftercommit.enqueue_workflow('x', 'order/1', 'q')`),
-    ).rejects.toThrow(/service's own/);
+  it.each([
+    ['an id of the service', `'x', 'order/1', 'q'`, /service's own/],
+    ['an id of Temporal', `'x', 'temporal-sys-1', 'q'`, /service's own/],
+    ['a task queue of the service', `'x', 'y', 'orders'`, /service's own/],
+    ['no type', `null, 'y', 'q'`, /must be texts/],
+    ['an input of more than 256 KB', `'x', 'y', 'q', jsonb_build_object('x', repeat('y', 262144))`, /256 KB/],
+  ])('refuses %s', async (_what, args, message) => {
+    await expect(database.pool.query(`select aftercommit.enqueue_workflow(${args})`)).rejects.toThrow(
+      message,
+    );
+  });
+
+  it('takes ids that only look like those of the service', async () => {
+    await database.pool.query(`select aftercommit.enqueue_workflow('x', 'order-42', 'q')`);
+
+    expect((await dueWorkflowStarts(database.pool, 10)).map(({ workflowId }) => workflowId)).toContain(
+      'order-42',
+    );
+  });
+
+  it('knows every task queue and workflow id of the service', async () => {
+    const ids = [
+      workflowIds.order('1'),
+      workflowIds.refund('1'),
+      workflowIds.delivery('1'),
+      workflowIds.notification('1'),
+      workflowIds.replay('1'),
+      workflowIds.redrive('1'),
+      workflowIds.backlog({ rule: '1' }),
+      workflowIds.targetTest({ target: '1', testId: '1' }),
+    ];
+    expect(ids).toHaveLength(Object.keys(workflowIds).length);
+    for (const id of ids) {
+      await expect(
+        database.pool.query(`select aftercommit.enqueue_workflow('x', $1, 'q')`, [id]),
+      ).rejects.toThrow(/service's own/);
+    }
+    for (const queue of Object.values(TASK_QUEUES)) {
+      await expect(
+        database.pool.query(`select aftercommit.enqueue_workflow('x', 'y', $1)`, [queue]),
+      ).rejects.toThrow(/service's own/);
+    }
   });
 });

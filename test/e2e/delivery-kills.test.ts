@@ -4,6 +4,7 @@ import { readLog } from '../chaos/checker';
 import { controlFake } from '../dev/fake-control';
 import { waitFor } from '../support/wait';
 import { crashWorker, whenSent } from './crash';
+import { BRIDGE_LOCK } from '../../src/bridge';
 import { startStack, type Stack } from './stack';
 
 /**
@@ -150,6 +151,55 @@ describe('a worker that is killed', () => {
     await waitFor('it is a dead letter', async () => (await statesOf(orderId))['two'] === 'DEAD');
     const { body } = await stack.request('GET', `/v1/deliveries?orderId=${orderId}&state=DEAD`);
     expect(body['data']).toMatchObject([{ target: 'two', errorCode: 'http_400' }]);
+  });
+
+  it('between the start of an enqueued workflow and its record, is followed by one that starts no other', async () => {
+    const { workerDatabase } = stack.links;
+    const handle = stack.temporal.workflow.getHandle('enqueued-1');
+    const reached = whenSent(workerDatabase, ['set started_at', 'enqueued-1'], () =>
+      workerDatabase.freeze('up'),
+    );
+    await stack.database.pool.query(`select aftercommit.enqueue_workflow('ship', 'enqueued-1', 'nobody')`);
+    await reached();
+    const { runId } = await handle.describe();
+    const isRecorded = async (): Promise<boolean> =>
+      (
+        await stack.database.pool.query(
+          'select 1 from aftercommit.workflow_starts where started_at is not null',
+        )
+      ).rowCount === 1;
+    await crash(async () => expect(await isRecorded()).toBe(false));
+
+    await waitFor('it is recorded', isRecorded);
+    expect((await handle.describe()).runId).toBe(runId);
+    await handle.terminate();
+  });
+
+  it('and no bridge after it, leaves what was enqueued to the schedule', async () => {
+    await stack.killWorker();
+    const holder = await stack.database.pool.connect();
+    // Nobody listens: the one bridge that may work is here, and does nothing.
+    await holder.query('select pg_advisory_lock($1)', [BRIDGE_LOCK]);
+    await stack.startWorker();
+    await stack.database.pool.query(`select aftercommit.enqueue('late', '{}', 'ecommerce', 'late-1')`);
+    await stack.database.pool.query(`select aftercommit.enqueue_workflow('ship', 'late-1', 'nobody')`);
+    // Old enough for reconciliation, which leaves alone what somebody may still be at work on.
+    await stack.database.pool.query(
+      `update aftercommit.outbox set created_at = created_at - interval '1 hour' where subject = 'late-1'`,
+    );
+
+    await stack.temporal.schedule.getHandle('reconcile-light').trigger();
+
+    await waitFor('the event is routed', async () => {
+      const { rowCount } = await stack.database.pool.query(
+        `select 1 from aftercommit.outbox where subject = 'late-1' and routed_at is not null`,
+      );
+      return rowCount === 1;
+    });
+    const handle = stack.temporal.workflow.getHandle('late-1');
+    await waitFor('the workflow is started', () => handle.describe());
+    await handle.terminate();
+    holder.release(true);
   });
 
   it('leaves nothing that breaks an invariant', async () => {

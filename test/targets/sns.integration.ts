@@ -53,9 +53,9 @@ describeWith('moto', 'a topic of moto', () => {
       REQUESTS.map(({ event, deliveryId }) => ({
         'event-id': event.id,
         'delivery-id': deliveryId,
-        'detail-type': 'order.confirmed',
-        source: 'ecommerce.orders',
-        rule: 'order-confirmed',
+        'event-type': 'order.confirmed',
+        'event-source': 'ecommerce.orders',
+        'rule-name': 'order-confirmed',
         'ordering-key': 'ord_1',
       })),
     );

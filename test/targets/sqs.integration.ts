@@ -38,9 +38,9 @@ describeWith('moto', 'a standard queue of moto', () => {
     expect(attributesOf(sixth)).toEqual({
       'event-id': replayed.event.id,
       'delivery-id': replayed.deliveryId,
-      'detail-type': 'order.confirmed',
-      source: 'ecommerce.orders',
-      rule: 'order-confirmed',
+      'event-type': 'order.confirmed',
+      'event-source': 'ecommerce.orders',
+      'rule-name': 'order-confirmed',
       'ordering-key': 'ord_1',
       'replay-id': replayed.replayId,
     });

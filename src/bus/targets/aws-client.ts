@@ -2,6 +2,7 @@ import type { LookupFunction } from 'node:net';
 import type { AwsSettings } from './aws-config';
 import type { ConnectionSecret } from './connection';
 import type { OpenTargetDeps } from './kind';
+import { messageHeaders } from './broker-settings';
 import type { TargetRequest } from './target';
 
 /** Sockets to one endpoint, the SDK's own default. More sends than this wait for a free one, on their own time. */
@@ -80,18 +81,11 @@ export function withoutRetries<Client extends RetryingClient>(client: Client): C
 export function messageAttributes(
   request: TargetRequest,
 ): Record<string, { DataType: 'String'; StringValue: string }> {
-  const { event, deliveryId, ruleName, orderingKey, replayId } = request;
-  const values = {
-    'event-id': event.id,
-    'detail-type': event['detail-type'],
-    source: event.source,
-    'delivery-id': deliveryId,
-    rule: ruleName,
-    'ordering-key': orderingKey,
-    ...(replayId === null ? {} : { 'replay-id': replayId }),
-  };
   return Object.fromEntries(
-    Object.entries(values).map(([name, value]) => [name, { DataType: 'String', StringValue: value }]),
+    Object.entries(messageHeaders(request)).map(([name, value]) => [
+      name,
+      { DataType: 'String', StringValue: value },
+    ]),
   );
 }
 

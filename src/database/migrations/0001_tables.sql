@@ -200,6 +200,8 @@ create table aftercommit.deliveries (
   replay_id       uuid,
   -- When a dead letter was taken up again. It has lost its place: events after it do not wait for it.
   redriven_at     timestamptz,
+  -- Attempts up to then: its retry policy begins anew, its attempts go on counting.
+  attempts_before int not null default 0,
   redrive_id      uuid,
   state           text not null default 'READY' check (state in ('READY', 'SENDING', 'DELIVERED', 'DEAD')),
   attempts        int not null default 0,
