@@ -51,6 +51,8 @@ export interface Config {
     readonly timeoutMs: number;
   };
   readonly paymentTimeoutMs: number;
+  /** How long events are kept after their last delivery. */
+  readonly eventRetentionDays: number;
   /** Where the brokers of targets are; AWS's own variables are read by its client. */
   readonly brokers: {
     readonly kafka: readonly string[];
@@ -158,6 +160,7 @@ const variables = z.object({
   AFTERCOMMIT_PAYMENT_URL: url('http:', 'https:'),
   AFTERCOMMIT_PAYMENT_API_KEY: z.string().optional(),
   AFTERCOMMIT_PAYMENT_TIMEOUT_MS: wholeNumber(100, 12_000).default(10_000),
+  AFTERCOMMIT_EVENT_RETENTION_DAYS: wholeNumber(1, 36_500).default(365),
   AFTERCOMMIT_API_KEYS: apiKeys.default([]),
   AFTERCOMMIT_RATE_LIMIT: rateLimit.nullable().default(null),
   AFTERCOMMIT_SECRETS_KEY: secretsKey,
@@ -304,6 +307,7 @@ function freeze(values: Variables, tls: TlsFiles | undefined): Config {
       timeoutMs: values.AFTERCOMMIT_TWILIO_TIMEOUT_MS,
     },
     paymentTimeoutMs: values.AFTERCOMMIT_PAYMENT_TIMEOUT_MS,
+    eventRetentionDays: values.AFTERCOMMIT_EVENT_RETENTION_DAYS,
     brokers: {
       kafka: values.KAFKA_BROKERS,
       rocketmq: values.ROCKETMQ_ENDPOINTS ?? null,

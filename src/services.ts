@@ -84,6 +84,7 @@ export function openActivities(services: Services): { activities: Activities; cl
       unsentRetryMs: UNSENT_RETRY_MS,
     },
     providerTimeoutMs: config.notify.timeoutMs,
+    eventRetentionDays: config.eventRetentionDays,
     now: () => new Date(),
     random: Math.random,
   });

@@ -16,6 +16,8 @@ const SETTLE_EVERY_MS = 500;
 
 /** How often the light reconciliation looks for what nobody works on. */
 const LIGHT_RECONCILIATION_EVERY = '5m';
+/** How often what is older than its retention is removed. */
+const PURGE_EVERY = '1d';
 
 /**
  * Makes the namespace, the search attributes and the schedules. Safe to repeat and to run by several at once.
@@ -65,27 +67,38 @@ async function makeSearchAttributes(connection: Connection, config: Config): Pro
   });
 }
 
+/** What runs by itself. The workflow's id is the schedule's, with the time behind it. */
+const SCHEDULES = [
+  {
+    scheduleId: 'reconcile-light',
+    every: LIGHT_RECONCILIATION_EVERY,
+    workflowType: WORKFLOW_TYPES.reconciliation,
+  },
+  { scheduleId: 'purge-archive', every: PURGE_EVERY, workflowType: WORKFLOW_TYPES.purge },
+] as const;
+
 async function makeSchedules(connection: Connection, config: Config): Promise<string> {
   const client = new Client({ connection, namespace: config.temporal.namespace });
-  const scheduleId = 'reconcile-light';
-  try {
-    await client.schedule.create({
-      scheduleId,
-      spec: { intervals: [{ every: LIGHT_RECONCILIATION_EVERY }] },
-      // One that takes long is not overtaken by the next.
-      policies: { overlap: ScheduleOverlapPolicy.SKIP },
-      action: {
-        type: 'startWorkflow',
-        workflowType: WORKFLOW_TYPES.reconciliation,
-        taskQueue: TASK_QUEUES.maintenance,
-        workflowId: 'reconcile-light',
-        args: [],
-      },
-    });
-  } catch (error) {
-    if (!(error instanceof ScheduleAlreadyRunning)) throw error;
+  for (const { scheduleId, every, workflowType } of SCHEDULES) {
+    try {
+      await client.schedule.create({
+        scheduleId,
+        spec: { intervals: [{ every }] },
+        // One that takes long is not overtaken by the next.
+        policies: { overlap: ScheduleOverlapPolicy.SKIP },
+        action: {
+          type: 'startWorkflow',
+          workflowType,
+          taskQueue: TASK_QUEUES.maintenance,
+          workflowId: scheduleId,
+          args: [],
+        },
+      });
+    } catch (error) {
+      if (!(error instanceof ScheduleAlreadyRunning)) throw error;
+    }
   }
-  return `Schedule ${scheduleId}: every ${LIGHT_RECONCILIATION_EVERY}.`;
+  return `Schedules: ${SCHEDULES.map(({ scheduleId, every }) => `${scheduleId} every ${every}`).join(', ')}.`;
 }
 
 /** Repeats while the server does not know a new namespace everywhere yet. */

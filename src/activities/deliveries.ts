@@ -5,7 +5,6 @@ import { activityName, withHeartbeat } from './heartbeat';
 import { sendFirstAttempts, type NotificationDeps } from './notifications';
 import type { RuleBook } from './rules';
 import { sendClaimed, type Rate, type SendingDeps } from './sending';
-import type { Successors } from './successors';
 
 /**
  * A claim lasts as long as a target's longest time-out (30 s), a share of a rate and some seconds to get there, so that
@@ -31,8 +30,6 @@ export interface DeliveryActivities {
 
 export interface DeliveryDeps extends NotificationDeps, SendingDeps {
   rules: RuleBook;
-  /** Starts what goes on by itself after this activity; see `successors.ts`. */
-  successors: Successors;
 }
 
 export function createDeliveryActivities(deps: DeliveryDeps): DeliveryActivities {

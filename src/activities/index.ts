@@ -9,6 +9,7 @@ import { createPaymentActivities, type PaymentActivities } from './payments';
 import { createReplayActivities, type ReplayActivities } from './replays';
 import { createReconciliationActivities, type ReconciliationActivities } from './reconciliation';
 
+import { createPurgeActivities, type PurgeActivities } from './purge';
 import { createTargetTestActivities, type TargetTestActivities } from './target-tests';
 
 /** Everything that a workflow may ask for. Each activity is idempotent by a business key. */
@@ -19,12 +20,14 @@ export type Activities = OrderActivities &
   NotificationActivities &
   ParkedActivities &
   ReconciliationActivities &
-  TargetTestActivities;
+  TargetTestActivities &
+  PurgeActivities;
 
 export interface ActivityDeps extends DeliveryDeps {
   gateway: PaymentGateway;
   places: Places;
   log: Pick<Logger, 'warn'>;
+  eventRetentionDays: number;
 }
 
 export function createActivities(deps: ActivityDeps): Activities {
@@ -37,5 +40,6 @@ export function createActivities(deps: ActivityDeps): Activities {
     ...createParkedActivities(deps),
     ...createReconciliationActivities(deps),
     ...createTargetTestActivities(deps),
+    ...createPurgeActivities(deps),
   };
 }

@@ -4,6 +4,7 @@ import type { SendOutcome, TargetRequest } from '../bus/targets/target';
 import { envelopeText } from '../domain/events';
 import { nextAttempt, type RetryPolicy } from '../domain/deliveries';
 import { AppError, MissingDriverError } from '../errors';
+import { bringForward } from '../database/backlog';
 import { readContact } from '../database/customers';
 import {
   postponeDeliveries,
@@ -15,6 +16,7 @@ import type { Pool } from '../database/pool';
 import { takeShare } from '../database/target-rates';
 import { disableTarget } from '../database/targets';
 import type { Metrics } from '../metrics';
+import { wakeOwners, type Successors } from './successors';
 import type { OpenTarget, TargetBook } from './targets';
 
 /** A share of a rate that begins later than this is not waited for: the deliveries go back until then. */
@@ -27,6 +29,7 @@ const SHARES_PER_SECOND = 10;
 export interface SendingDeps {
   pool: Pool;
   targets: TargetBook;
+  successors: Successors;
   metrics: Pick<Metrics, 'deliveryAttempt' | 'delivered'>;
   now: () => Date;
   random: () => number;
@@ -151,8 +154,9 @@ async function sendAll(deps: SendingDeps, { open, deliveries, claimedBy }: OpenS
   );
 }
 
+/** Stores outcomes. One that got through after a failure says that its target is back: others need not wait any longer. */
 async function record(
-  { pool, metrics, now }: SendingDeps,
+  { pool, metrics, now, successors }: SendingDeps,
   claimedBy: string,
   results: readonly { delivery: ClaimedDelivery; result: DeliveryResult }[],
 ): Promise<void> {
@@ -164,6 +168,11 @@ async function record(
     if (isFirst) metrics.delivered(targetName, now().getTime() - Date.parse(event.time));
   }
   await recordDeliveries(pool, claimedBy, results);
+  const recovered = results.find(
+    ({ delivery, result }) => result.result === 'delivered' && delivery.attemptOfBudget > 1,
+  );
+  if (recovered === undefined) return;
+  await wakeOwners(successors, await bringForward(pool, recovered.delivery.targetName));
 }
 
 /** One call for one delivery, or one for several. An event whose template fails is not sent with the others. */
@@ -257,6 +266,14 @@ function resultOf(
     random: deps.random(),
   });
   return next.kind === 'retry'
-    ? { result: 'retry', status, latencyMs, code, message, retryInMs: Math.max(0, next.at - now) }
+    ? {
+        result: 'retry',
+        status,
+        latencyMs,
+        code,
+        message,
+        retryInMs: Math.max(0, next.at - now),
+        askedToWait: outcome.retryAfterMs !== undefined,
+      }
     : { result: 'dead', status, latencyMs, code: next.code, message: `${code}: ${message}`, retryInMs: null };
 }

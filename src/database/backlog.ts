@@ -51,5 +51,29 @@ export async function backlogOwners(
   );
 }
 
+/** Each delivery that gets through after a failure brings so many others forward: a recovery spreads like a rumour. */
+const BROUGHT_FORWARD_MAX = 20;
+/** What is due sooner than this is left alone. */
+const SOON_SECONDS = 2;
+
+/**
+ * Makes the deliveries that have waited longest for a target due, because one of them got through: after a long outage the
+ * waits are long. Those whose receiver asked for the wait keep it.
+ * @returns whose they are: their workflows sleep until the old time and have to be woken
+ */
+export async function bringForward(pool: Pool, target: string): Promise<BacklogOwner[]> {
+  return statement<BacklogOwner>(
+    pool,
+    `update aftercommit.deliveries d set next_attempt_at = now()
+     where d.delivery_id in (
+       select w.delivery_id from aftercommit.deliveries w
+       where w.target_name = $1 and w.state = 'READY' and w.next_attempt_at > now() + interval '${SOON_SECONDS} seconds'
+         and not w.asked_to_wait
+       order by w.created_at, w.seq limit ${BROUGHT_FORWARD_MAX} for no key update skip locked)
+     returning d.aggregate_id as "aggregateId", d.replay_id as "replayId"`,
+    [target],
+  );
+}
+
 /** Sorts before every replay. */
 const NO_REPLAY = '00000000-0000-0000-0000-000000000000';

@@ -102,6 +102,8 @@ export interface DeliveryResult {
   message: string | null;
   /** In how many milliseconds it is tried again; only for `retry`. The database's clock counts, here and for claims. */
   retryInMs: number | null;
+  /** True when the receiver asked for that wait. */
+  askedToWait?: boolean;
 }
 
 /**
@@ -123,6 +125,7 @@ export async function recordDeliveries(
     error_code: result.code,
     error: result.message,
     retry_in_ms: result.retryInMs,
+    asked_to_wait: result.askedToWait ?? false,
   }));
   await statement(pool, 'select aftercommit.record_deliveries($1, $2)', [claimedBy, JSON.stringify(rows)]);
 }

@@ -6,4 +6,5 @@ export { replayWorkflow } from './replays';
 export { redriveWorkflow } from './redrives';
 export { backlogWorkflow } from './backlogs';
 export { targetTestWorkflow } from './targets';
+export { purgeWorkflow } from './purge';
 export { reconciliationWorkflow } from './reconciliation';

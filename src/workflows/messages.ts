@@ -52,6 +52,7 @@ export const WORKFLOW_TYPES = {
   backlog: 'backlogWorkflow',
   targetTest: 'targetTestWorkflow',
   reconciliation: 'reconciliationWorkflow',
+  purge: 'purgeWorkflow',
 } as const;
 
 export const workflowIds = {

@@ -136,3 +136,12 @@ export const { restartLeftBehind } = proxyActivities<Activities>({
   retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '1m', maximumAttempts: 5 },
   summary: 'restart what nobody works on',
 });
+
+/** As many batches as there are; each tells that this worker is alive. */
+export const { purgeArchive } = proxyActivities<Activities>({
+  taskQueue: TASK_QUEUES.maintenance,
+  startToCloseTimeout: '6h',
+  heartbeatTimeout: '60s',
+  retry: { initialInterval: '10s', backoffCoefficient: 2, maximumInterval: '10m', maximumAttempts: 10 },
+  summary: 'remove what is older than its retention',
+});

@@ -64,9 +64,13 @@ function batchTarget(outcomeOf: (request: TargetRequest) => SendOutcome): {
   return { target, calls };
 }
 
+const woken: string[] = [];
+const wake = (id: string): Promise<void> => Promise.resolve(void woken.push(id));
+
 function deps(targets: TargetBook) {
   const metrics = { deliveryAttempt: () => undefined, delivered: () => undefined };
-  return { pool: database.pool, targets, metrics, now: () => new Date(), random: () => 0.5 };
+  const successors = { delivery: wake, notification: wake, replay: wake };
+  return { pool: database.pool, targets, successors, metrics, now: () => new Date(), random: () => 0.5 };
 }
 
 /** Deliveries of several orders to one target, claimed together as a replay does. */
@@ -153,6 +157,40 @@ describe('a rate', () => {
     expect(after.filter((state) => state === 'READY')).toHaveLength(6 - calls.length);
     const { data } = await listDeliveries(database.pool, { replayId, state: 'READY', limit: 10 });
     for (const { attempts } of data) expect(attempts).toEqual([]);
+  });
+});
+
+describe('a target that is back', () => {
+  it('brings forward what waits for it, and not what was asked to wait', async () => {
+    const { claim, states, replayId } = await claimedTogether(4);
+    const claimed = await claim();
+    const asked = claimed[3]!.deliveryId;
+    const down = batchTarget(({ deliveryId }) => ({
+      ...throttled,
+      ...(deliveryId === asked ? { retryAfterMs: 600_000 } : {}),
+    }));
+    await sendClaimed(deps(bookOf(down.target)), claimed, { claimedBy: 'me' });
+    await database.pool.query(
+      `update aftercommit.deliveries set next_attempt_at = now() + interval '10 minutes' where replay_id = $1`,
+      [replayId],
+    );
+    await database.pool.query(
+      'update aftercommit.deliveries set next_attempt_at = now() where delivery_id = $1',
+      [claimed[0]!.deliveryId],
+    );
+    const up = batchTarget(() => fine);
+
+    await sendClaimed(deps(bookOf(up.target)), await claim(), { claimedBy: 'me' });
+    expect(woken).toContain(replayId);
+    await sendClaimed(deps(bookOf(up.target)), await claim(), { claimedBy: 'me' });
+
+    expect(up.calls.flat().sort()).toEqual(
+      claimed
+        .slice(0, 3)
+        .map(({ deliveryId }) => deliveryId)
+        .sort(),
+    );
+    expect(await states()).toEqual(['DELIVERED', 'DELIVERED', 'DELIVERED', 'READY']);
   });
 });
 

@@ -18,6 +18,7 @@ import { beginEnding, closeTransaction, endOrder, placeOrders } from '../../src/
 import { listOrders, readOrder, settleOrder, storeAnswer } from '../../src/database/orders';
 import { parkStep, unparkStep } from '../../src/database/parked';
 import { createPool, type Pool } from '../../src/database/pool';
+import { purgeEvents } from '../../src/database/purge';
 import { createRedrive, redriveDelivery, takeUpDeadLetters } from '../../src/database/redrives';
 import { readRefund, requestRefund, settleRefund } from '../../src/database/refunds';
 import { advanceReplay, commandReplay, createReplay } from '../../src/database/replays';
@@ -178,6 +179,11 @@ describe('the role of the worker', () => {
     await declareAmbiguous(worker, attempt!.attemptId);
     await nextAttemptAfter(worker, attempt!.attemptId);
     expect(await readContact(worker, paid)).toEqual({ id: 'cus_1', phone: '+14155550100' });
+  });
+
+  it('removes events that are older than their retention, and nothing else', async () => {
+    expect(await purgeEvents(worker, '2000-01-01T00:00:00.000Z', 10)).toBe(0);
+    await expect(purgeEvents(api, '2000-01-01T00:00:00.000Z', 10)).rejects.toThrow(DENIED);
   });
 
   it('delivers, replays and redrives what the API asks for', async () => {

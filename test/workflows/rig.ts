@@ -38,6 +38,7 @@ const ACTIVITY_NAMES: (keyof Activities)[] = [
   'redriveDeadLetters',
   'wakeBacklog',
   'testTarget',
+  'purgeArchive',
   'continueNotification',
   'parkStep',
   'unparkStep',

@@ -355,6 +355,14 @@ export const scenarios: Scenario[] = [
     result: { woken: 3 },
   },
   {
+    name: 'purge',
+    workflowType: WORKFLOW_TYPES.purge,
+    input: [],
+    activities: { purgeArchive: () => Promise.resolve({ events: 7 }) },
+    asks: ['purgeArchive'],
+    result: { events: 7 },
+  },
+  {
     name: 'target-test',
     workflowType: WORKFLOW_TYPES.targetTest,
     input: [{ target: 'billing', testId: REPLAY_ID }],

@@ -31,9 +31,10 @@ const OWN_WORKFLOW_TYPES = [
   'backlogWorkflow',
   'targetTestWorkflow',
   'reconciliationWorkflow',
+  'purgeWorkflow',
 ];
 const OWN_WORKFLOW_ID =
-  /^(order|refund|deliver|notify|replay|redrive|test|backlog)\/|^reconcile-|^temporal-sys-/;
+  /^(order|refund|deliver|notify|replay|redrive|test|backlog)\/|^(reconcile|purge)-|^temporal-sys-/;
 /** Source: Temporal: names of its own begin so. */
 const TEMPORAL_NAME = /^__|^temporal-sys-/;
 

@@ -208,6 +208,8 @@ create table aftercommit.deliveries (
   claimed_by      text,
   send_until      timestamptz,
   next_attempt_at timestamptz not null default now(),
+  -- True while it waits because its receiver asked for it (Retry-After): then nothing brings it forward.
+  asked_to_wait   boolean not null default false,
   first_attempt_at timestamptz,
   error_code      text,
   created_at      timestamptz not null default now(),
@@ -219,7 +221,7 @@ create index deliveries_by_redrive on aftercommit.deliveries (redrive_id, state)
 create index deliveries_dead on aftercommit.deliveries (finished_at, delivery_id) where state = 'DEAD';
 create index deliveries_by_aggregate on aftercommit.deliveries (aggregate_id, target_name, seq);
 create index deliveries_by_time on aftercommit.deliveries (created_at desc, delivery_id desc);
-create index deliveries_open on aftercommit.deliveries (target_name) where state in ('READY', 'SENDING');
+create index deliveries_open on aftercommit.deliveries (target_name, next_attempt_at) where state in ('READY', 'SENDING');
 
 create table aftercommit.delivery_attempts (
   delivery_id uuid not null references aftercommit.deliveries on delete cascade,

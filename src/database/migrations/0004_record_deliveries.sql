@@ -2,7 +2,8 @@
 -- an earlier sender counts when it delivered, and changes nothing otherwise. Idempotent.
 --
 -- Each element of p_results:
---   delivery_id, event_id, n, result ('delivered' | 'retry' | 'dead'), http_status, latency_ms, error_code, error, retry_in_ms
+--   delivery_id, event_id, n, result ('delivered' | 'retry' | 'dead'), http_status, latency_ms, error_code, error,
+--   retry_in_ms, asked_to_wait
 --
 -- VOLATILE: each statement takes a new snapshot, so that two last deliveries that end at once do not each miss the other.
 create function aftercommit.record_deliveries(p_claimed_by text, p_results jsonb) returns void
@@ -21,9 +22,10 @@ begin
       error_code = r.error_code,
       next_attempt_at = case when r.retry_in_ms is null then d.next_attempt_at
                              else now() + r.retry_in_ms * interval '1 millisecond' end,
+      asked_to_wait = coalesce(r.asked_to_wait, false),
       send_until = null,
       finished_at = case when r.result = 'retry' then null else now() end
-  from jsonb_to_recordset(p_results) as r (delivery_id uuid, result text, error_code text, retry_in_ms float)
+  from jsonb_to_recordset(p_results) as r (delivery_id uuid, result text, error_code text, retry_in_ms float, asked_to_wait boolean)
   where d.delivery_id = r.delivery_id and d.state <> 'DELIVERED'
     and (r.result = 'delivered' or (d.state = 'SENDING' and d.claimed_by = p_claimed_by));
 
