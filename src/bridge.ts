@@ -4,7 +4,7 @@ import { startEnqueued } from './activities/enqueued';
 import { dueWorkflowStarts, readWorkflowStart, unroutedSubjects } from './database/enqueued';
 import type { Pool, PoolClient } from './database/pool';
 import type { Logger } from './log';
-import { eventsWritten, TASK_QUEUES, WORKFLOW_TYPES, workflowIds } from './workflows/messages';
+import { wakeUps } from './workflows/messages';
 
 /** The channel of `aftercommit.insert_event` and `aftercommit.enqueue_workflow`. */
 const CHANNEL = 'aftercommit_enqueued';
@@ -164,13 +164,8 @@ class BridgeWork {
   }
 
   async #wakeDelivery(aggregateId: string): Promise<void> {
-    await this.#deps.client.workflow.signalWithStart(WORKFLOW_TYPES.delivery, {
-      workflowId: workflowIds.delivery(aggregateId),
-      taskQueue: TASK_QUEUES.orders,
-      args: [{ aggregateId }],
-      signal: eventsWritten,
-      staticSummary: "a caller's own events",
-    });
+    const { workflowType, options } = wakeUps.delivery(aggregateId);
+    await this.#deps.client.workflow.signalWithStart(workflowType, options);
   }
 
   /** Once, a little later, however many ask for it. */

@@ -2,21 +2,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { compileTransformer, TemplateError, type TransformerConfig } from '../bus/transformer';
 import type { SendOutcome, TargetRequest } from '../bus/targets/target';
 import { envelopeText } from '../domain/events';
-import { nextAttempt, type RetryPolicy } from '../domain/deliveries';
 import { AppError, MissingDriverError } from '../errors';
-import { bringForward } from '../database/backlog';
 import { readContact } from '../database/customers';
-import {
-  postponeDeliveries,
-  recordDeliveries,
-  type ClaimedDelivery,
-  type DeliveryResult,
-} from '../database/deliveries';
+import { postponeDeliveries, type ClaimedDelivery } from '../database/deliveries';
 import type { Pool } from '../database/pool';
 import { takeShare } from '../database/target-rates';
-import { disableTarget } from '../database/targets';
-import type { Metrics } from '../metrics';
-import { wakeOwners, type Successors } from './successors';
+import { recordOutcomes, type OutcomeDeps } from './delivery-outcomes';
 import type { OpenTarget, TargetBook } from './targets';
 
 /** A share of a rate that begins later than this is not waited for: the deliveries go back until then. */
@@ -26,13 +17,8 @@ const SHARES_MS_MAX = 5_000;
 /** Sends of one share: a tenth of a second's, so that a rate is kept over short times too. */
 const SHARES_PER_SECOND = 10;
 
-export interface SendingDeps {
-  pool: Pool;
+export interface SendingDeps extends OutcomeDeps {
   targets: TargetBook;
-  successors: Successors;
-  metrics: Pick<Metrics, 'deliveryAttempt' | 'delivered'>;
-  now: () => Date;
-  random: () => number;
 }
 
 /** Another rate that sends must keep, beside their target's own. */
@@ -67,8 +53,8 @@ async function sendToTarget(deps: SendingDeps, sends: TargetSends): Promise<void
   const { claimedBy, deliveries } = sends;
   const open = await openTarget(deps, sends.name);
   if ('kind' in open) {
-    const results = deliveries.map((delivery) => ({ delivery, result: resultOf(deps, delivery, open) }));
-    return record(deps, claimedBy, results);
+    const outcomes = deliveries.map(() => open);
+    return recordOutcomes(deps, { claimedBy, deliveries, outcomes });
   }
   const rates = ratesOf(sends, open);
   if (rates.length === 0) return sendAll(deps, { open, deliveries, claimedBy });
@@ -144,35 +130,9 @@ async function sendAll(deps: SendingDeps, { open, deliveries, claimedBy }: OpenS
   await Promise.all(
     parts.map(async (part) => {
       const outcomes = await attempt(deps, open, part);
-      await disableIfGone(deps.pool, part, outcomes);
-      const results = part.map((delivery, index) => ({
-        delivery,
-        result: resultOf(deps, delivery, outcomes[index]!, open.retry),
-      }));
-      await record(deps, claimedBy, results);
+      await recordOutcomes(deps, { claimedBy, deliveries: part, outcomes, policy: open.retry });
     }),
   );
-}
-
-/** Stores outcomes. One that got through after a failure says that its target is back: others need not wait any longer. */
-async function record(
-  { pool, metrics, now, successors }: SendingDeps,
-  claimedBy: string,
-  results: readonly { delivery: ClaimedDelivery; result: DeliveryResult }[],
-): Promise<void> {
-  for (const { delivery, result } of results) {
-    const { targetName, event, replayId } = delivery;
-    metrics.deliveryAttempt({ target: targetName, result: result.result, code: result.code });
-    // A replay says nothing of how fast events travel.
-    const isFirst = result.result === 'delivered' && replayId === null;
-    if (isFirst) metrics.delivered(targetName, now().getTime() - Date.parse(event.time));
-  }
-  await recordDeliveries(pool, claimedBy, results);
-  const recovered = results.find(
-    ({ delivery, result }) => result.result === 'delivered' && delivery.attemptOfBudget > 1,
-  );
-  if (recovered === undefined) return;
-  await wakeOwners(successors, await bringForward(pool, recovered.delivery.targetName));
 }
 
 /** One call for one delivery, or one for several. An event whose template fails is not sent with the others. */
@@ -230,50 +190,4 @@ async function payloadOf(
   const customer =
     compiled.usesCustomer && orderId !== undefined ? await readContact(deps.pool, orderId) : null;
   return compiled.render(event, { ruleName, customer });
-}
-
-/** Before the outcome is recorded: a crash between the two must not leave a dead endpoint enabled. Source: reliability, row 33. */
-async function disableIfGone(
-  pool: Pool,
-  deliveries: readonly ClaimedDelivery[],
-  outcomes: readonly SendOutcome[],
-): Promise<void> {
-  const index = outcomes.findIndex((outcome) => outcome.kind === 'dead' && outcome.code === 'endpoint_gone');
-  const delivery = deliveries[index];
-  if (delivery === undefined) return;
-  await disableTarget(pool, { target: delivery.targetName, rule: delivery.ruleName, code: 'endpoint_gone' });
-}
-
-function resultOf(
-  deps: SendingDeps,
-  delivery: ClaimedDelivery,
-  outcome: SendOutcome,
-  policy?: RetryPolicy,
-): DeliveryResult {
-  const { status, latencyMs } = outcome;
-  if (outcome.kind === 'delivered') {
-    return { result: 'delivered', status, latencyMs, code: null, message: null, retryInMs: null };
-  }
-  const { code, message } = outcome;
-  if (outcome.kind === 'dead') return { result: 'dead', status, latencyMs, code, message, retryInMs: null };
-  const now = deps.now().getTime();
-  const next = nextAttempt({
-    attempt: delivery.attemptOfBudget,
-    firstAttemptAt: Date.parse(delivery.firstAttemptAt),
-    now,
-    retryAfterMs: outcome.retryAfterMs,
-    ...(policy === undefined ? {} : { policy }),
-    random: deps.random(),
-  });
-  return next.kind === 'retry'
-    ? {
-        result: 'retry',
-        status,
-        latencyMs,
-        code,
-        message,
-        retryInMs: Math.max(0, next.at - now),
-        askedToWait: outcome.retryAfterMs !== undefined,
-      }
-    : { result: 'dead', status, latencyMs, code: next.code, message: `${code}: ${message}`, retryInMs: null };
 }

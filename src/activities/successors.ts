@@ -1,14 +1,6 @@
 import { getClient } from '@temporalio/activity';
 import type { BacklogOwner } from '../database/backlog';
-import {
-  attemptChanged,
-  eventsWritten,
-  replayChanged,
-  searchAttributes,
-  TASK_QUEUES,
-  WORKFLOW_TYPES,
-  workflowIds,
-} from '../workflows/messages';
+import { wakeUps, type WakeUp } from '../workflows/messages';
 
 /** Starts, or wakes, the workflows that go on with what an activity leaves behind. */
 export interface Successors {
@@ -33,34 +25,13 @@ export async function wakeOwners(successors: Successors, owners: readonly Backlo
 /** The client of the worker that runs the activity. */
 export const currentClient = getClient;
 
-/** Signal-with-start through the client of the worker that runs the activity: one call, started or woken, never twice. */
+/** Through the client of the worker that runs the activity. */
 export const successors: Successors = {
-  async delivery(aggregateId) {
-    await getClient().workflow.signalWithStart(WORKFLOW_TYPES.delivery, {
-      workflowId: workflowIds.delivery(aggregateId),
-      taskQueue: TASK_QUEUES.orders,
-      args: [{ aggregateId }],
-      signal: eventsWritten,
-      staticSummary: 'deliveries that are not done yet',
-      typedSearchAttributes: [{ key: searchAttributes.orderId, value: aggregateId }],
-    });
-  },
-  async notification(notificationId) {
-    await getClient().workflow.signalWithStart(WORKFLOW_TYPES.notification, {
-      workflowId: workflowIds.notification(notificationId),
-      taskQueue: TASK_QUEUES.notify,
-      args: [{ notificationId }],
-      signal: attemptChanged,
-      staticSummary: 'a message without an outcome yet',
-    });
-  },
-  async replay(replayId) {
-    await getClient().workflow.signalWithStart(WORKFLOW_TYPES.replay, {
-      workflowId: workflowIds.replay(replayId),
-      taskQueue: TASK_QUEUES.maintenance,
-      args: [{ replayId }],
-      signal: replayChanged,
-      staticSummary: 'events sent again out of the archive',
-    });
-  },
+  delivery: (aggregateId) => wake(wakeUps.delivery(aggregateId)),
+  notification: (notificationId) => wake(wakeUps.notification(notificationId)),
+  replay: (replayId) => wake(wakeUps.replay(replayId)),
 };
+
+async function wake<Input>({ workflowType, options }: WakeUp<Input>): Promise<void> {
+  await getClient().workflow.signalWithStart(workflowType, options);
+}

@@ -1,12 +1,12 @@
 import { WorkflowFailedError } from '@temporalio/client';
 import {
-  eventsWritten,
-  replayChanged,
   TASK_QUEUES,
+  wakeUps,
   WORKFLOW_TYPES,
   workflowIds,
   type BacklogInput,
   type TargetTestInput,
+  type WakeUp,
 } from '../workflows/messages';
 import type { BacklogOwner } from '../database/backlog';
 import { TemporalUnavailableError } from '../errors';
@@ -42,28 +42,17 @@ async function acknowledged<T>(
 
 /** Wakes whoever delivers: the workflow of the order, of the subject, or of the replay. */
 export async function wakeOwner(deps: Starting, { aggregateId, replayId }: BacklogOwner): Promise<void> {
-  if (replayId !== null) return wakeReplay(deps, replayId);
-  const workflowId = workflowIds.delivery(aggregateId);
-  await acknowledged(deps, workflowId, () =>
-    deps.temporal.workflow.signalWithStart(WORKFLOW_TYPES.delivery, {
-      workflowId,
-      taskQueue: TASK_QUEUES.orders,
-      args: [{ aggregateId }],
-      signal: eventsWritten,
-    }),
-  );
+  await (replayId === null ? wake(deps, wakeUps.delivery(aggregateId)) : wakeReplay(deps, replayId));
 }
 
 /** Starts a replay's workflow, or tells the one that runs that its row has changed. */
 export async function wakeReplay(deps: Starting, replayId: string): Promise<void> {
-  const workflowId = workflowIds.replay(replayId);
-  await acknowledged(deps, workflowId, () =>
-    deps.temporal.workflow.signalWithStart(WORKFLOW_TYPES.replay, {
-      workflowId,
-      taskQueue: TASK_QUEUES.maintenance,
-      args: [{ replayId }],
-      signal: replayChanged,
-    }),
+  await wake(deps, wakeUps.replay(replayId));
+}
+
+async function wake<Input>(deps: Starting, { workflowType, options }: WakeUp<Input>): Promise<void> {
+  await acknowledged(deps, options.workflowId, () =>
+    deps.temporal.workflow.signalWithStart(workflowType, options),
   );
 }
 

@@ -1,4 +1,9 @@
-import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
+import {
+  defineSearchAttributeKey,
+  SearchAttributeType,
+  type SearchAttributePair,
+  type SignalDefinition,
+} from '@temporalio/common';
 import { defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { OrderProgress, OrderStatus } from '../domain/orders';
 
@@ -103,4 +108,53 @@ export const searchAttributes = {
   orderStatus: defineSearchAttributeKey('OrderStatus', SearchAttributeType.KEYWORD),
   paymentStatus: defineSearchAttributeKey('PaymentStatus', SearchAttributeType.KEYWORD),
   needsAttention: defineSearchAttributeKey('NeedsAttention', SearchAttributeType.BOOL),
+};
+
+/** A workflow that is started, or told by a signal when it runs already: the same for everybody who does so. */
+export interface WakeUp<Input> {
+  workflowType: string;
+  options: {
+    workflowId: string;
+    taskQueue: string;
+    args: [Input];
+    signal: SignalDefinition;
+    staticSummary: string;
+    typedSearchAttributes?: SearchAttributePair[];
+  };
+}
+
+/** What goes on by itself, by what it is about. One signal-with-start: started or woken, never twice. */
+export const wakeUps = {
+  /** @param aggregateId - of an order, or of a subject of callers' own events */
+  delivery: (aggregateId: string): WakeUp<DeliveryInput> => ({
+    workflowType: WORKFLOW_TYPES.delivery,
+    options: {
+      workflowId: workflowIds.delivery(aggregateId),
+      taskQueue: TASK_QUEUES.orders,
+      args: [{ aggregateId }],
+      signal: eventsWritten,
+      staticSummary: 'deliveries that are not done yet',
+      typedSearchAttributes: [{ key: searchAttributes.orderId, value: aggregateId }],
+    },
+  }),
+  notification: (notificationId: string): WakeUp<NotificationInput> => ({
+    workflowType: WORKFLOW_TYPES.notification,
+    options: {
+      workflowId: workflowIds.notification(notificationId),
+      taskQueue: TASK_QUEUES.notify,
+      args: [{ notificationId }],
+      signal: attemptChanged,
+      staticSummary: 'a message without an outcome yet',
+    },
+  }),
+  replay: (replayId: string): WakeUp<ReplayInput> => ({
+    workflowType: WORKFLOW_TYPES.replay,
+    options: {
+      workflowId: workflowIds.replay(replayId),
+      taskQueue: TASK_QUEUES.maintenance,
+      args: [{ replayId }],
+      signal: replayChanged,
+      staticSummary: 'events sent again out of the archive',
+    },
+  }),
 };
