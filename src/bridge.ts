@@ -1,7 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import { startEnqueued } from './activities/enqueued';
-import { dueWorkflowStarts, readWorkflowStart, unroutedSubjects } from './database/enqueued';
+import {
+  dueWorkflowStarts,
+  hasPostponedStarts,
+  readWorkflowStart,
+  unroutedSubjects,
+} from './database/enqueued';
 import type { Pool, PoolClient } from './database/pool';
 import type { Logger } from './log';
 import { wakeUps } from './workflows/messages';
@@ -12,7 +17,7 @@ const CHANNEL = 'aftercommit_enqueued';
 export const BRIDGE_LOCK = 7_283_461_905;
 /** How often the others ask for the lock. One that dies is followed within this time. */
 const TAKE_OVER_EVERY_MS = 1_000;
-/** After a lost connection, or a start that failed. */
+/** After a lost connection, and for as long as a start that failed waits to be tried again. */
 const AGAIN_AFTER_MS = 1_000;
 /** Calls to Temporal at once. */
 const CONCURRENCY_MAX = 32;
@@ -73,16 +78,22 @@ async function listen(deps: BridgeDeps, client: PoolClient, signal: AbortSignal)
   // Handled where it is raced; this keeps a loss between two races from ending the process.
   lost.catch(() => undefined);
   if (!(await takeLock(client, signal))) return;
-  const work = new BridgeWork(deps, signal);
-  client.on('notification', ({ payload = '' }) => work.add(payload));
-  await client.query(`listen ${CHANNEL}`);
-  await work.addAllEnqueued();
-  deps.log.info('the bridge is listening');
-  while (!signal.aborted) {
-    await Promise.race([pause(HEARTBEAT_EVERY_MS, signal), lost]);
-    if (!signal.aborted) await client.query('select 1');
+  // Ends with this connection: whoever holds the lock next begins anew, and nobody looks beside it.
+  const ending = new AbortController();
+  const work = new BridgeWork(deps, AbortSignal.any([signal, ending.signal]));
+  try {
+    client.on('notification', ({ payload = '' }) => work.add(payload));
+    await client.query(`listen ${CHANNEL}`);
+    await work.addAllEnqueued();
+    deps.log.info('the bridge is listening');
+    while (!signal.aborted) {
+      await Promise.race([pause(HEARTBEAT_EVERY_MS, signal), lost]);
+      if (!signal.aborted) await client.query('select 1');
+    }
+  } finally {
+    ending.abort();
+    await work.done();
   }
-  await work.done();
 }
 
 async function takeLock(client: PoolClient, signal: AbortSignal): Promise<boolean> {
@@ -130,7 +141,8 @@ class BridgeWork {
       after = subjects.at(-1) ?? null;
       if (subjects.length < SCAN_MAX) break;
     }
-    if (starts.length === SCAN_MAX) this.#lookAgain();
+    // Some wait until they are tried again, or there are more than one look takes.
+    if (starts.length === SCAN_MAX || (await hasPostponedStarts(this.#deps.pool))) this.#lookAgain();
   }
 
   async done(): Promise<void> {

@@ -39,6 +39,16 @@ export async function dueWorkflowStarts(pool: Pool, limit: number): Promise<Work
   );
 }
 
+/** True when a start that failed waits for the time at which it is tried again. */
+export async function hasPostponedStarts(pool: Pool): Promise<boolean> {
+  const rows = await statement(
+    pool,
+    'select 1 from aftercommit.workflow_starts where started_at is null and next_attempt_at > now() limit 1',
+    [],
+  );
+  return rows.length > 0;
+}
+
 /** @returns null when it is started, or was never enqueued */
 export async function readWorkflowStart(pool: Pool, workflowId: string): Promise<WorkflowStart | null> {
   const [row] = await statement<WorkflowStart>(

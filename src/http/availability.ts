@@ -1,4 +1,4 @@
-import { DatabaseUnavailableError } from '../errors';
+import { DatabaseUnavailableError, TemporalUnavailableError } from '../errors';
 import type { Health } from './health';
 import type { Handler } from './routes';
 
@@ -10,6 +10,14 @@ import type { Handler } from './routes';
 export function assertDatabase(health: Pick<Health, 'database'>): void {
   if (!health.database)
     throw new DatabaseUnavailableError('The database cannot be reached; repeat the request.');
+}
+
+/**
+ * While Temporal is known to be down, nothing is begun that only a workflow can carry out.
+ * @throws TemporalUnavailableError
+ */
+export function assertTemporal(health: Pick<Health, 'temporal'>): void {
+  if (!health.temporal) throw new TemporalUnavailableError('Temporal cannot be reached; repeat the request.');
 }
 
 /** Wraps handlers that can do nothing without the database. */

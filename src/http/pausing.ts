@@ -2,9 +2,8 @@ import { Router } from 'express';
 import { countBacklogs } from '../database/backlog';
 import { setRuleState } from '../database/rules';
 import { setTargetState } from '../database/targets';
-import { TemporalUnavailableError } from '../errors';
 import { callerOf } from './authentication';
-import { requireDatabase } from './availability';
+import { assertTemporal, requireDatabase } from './availability';
 import { wakeBacklog } from './bus-workflows';
 import type { HttpDeps } from './deps';
 import { nameIn, notFound } from './names';
@@ -50,9 +49,7 @@ function resume(deps: HttpDeps, noun: Pausable): Handler {
   return async (req, res) => {
     checkQuery(z.strictObject({}), req);
     const name = nameIn(req, noun);
-    if (!deps.health.temporal) {
-      throw new TemporalUnavailableError('Temporal cannot be reached, so nothing that waits could be woken.');
-    }
+    assertTemporal(deps.health);
     const row = await PAUSABLE[noun](deps.pool, { name, state: 'ENABLED', actor: callerOf(res) });
     if (row === null) throw notFound(noun);
     await wakeBacklog(deps, { [noun]: name });

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { Router } from 'express';
 import { createRedrive, readRedrive, redriveDelivery } from '../database/redrives';
-import { NotFoundError, TemporalUnavailableError } from '../errors';
+import { NotFoundError } from '../errors';
 import { callerOf } from './authentication';
-import { requireDatabase } from './availability';
+import { assertTemporal, requireDatabase } from './availability';
 import { startRedrive, wakeOwner } from './bus-workflows';
 import { Delivery, deliveryInUtc } from './deliveries';
 import type { HttpDeps } from './deps';
@@ -35,7 +35,7 @@ function redriveOne(deps: HttpDeps): Handler {
   return async (req, res) => {
     checkQuery(z.strictObject({}), req);
     const deliveryId = readUuid(parameter(req, 'deliveryId'));
-    requireTemporal(deps);
+    assertTemporal(deps.health);
     const redriven = deliveryId === null ? null : await redriveDelivery(deps.pool, deliveryId, callerOf(res));
     if (redriven === null) throw new NotFoundError('There is no such delivery.');
     await wakeOwner(deps, redriven.takenUp);
@@ -57,7 +57,7 @@ const NewRedrive = z
 function redriveMany(deps: HttpDeps): Handler {
   return async (req, res) => {
     const filter = checkBody(NewRedrive, await readJsonBody(req));
-    requireTemporal(deps);
+    assertTemporal(deps.health);
     const redriveId = randomUUID();
     const redrive = await createRedrive(deps.pool, { redriveId, filter, actor: callerOf(res) });
     await startRedrive(deps, redriveId);
@@ -72,10 +72,6 @@ function readOne({ pool }: HttpDeps): Handler {
     if (redrive === null) throw new NotFoundError('There is no such redrive.');
     res.json(redrive);
   };
-}
-
-function requireTemporal({ health }: HttpDeps): void {
-  if (!health.temporal) throw new TemporalUnavailableError('Temporal cannot be reached; repeat the request.');
 }
 
 const Redrive = z

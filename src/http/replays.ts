@@ -9,9 +9,9 @@ import {
   type ReplayView,
 } from '../database/replays';
 import { readTarget } from '../database/targets';
-import { InvalidValueError, NotFoundError, TemporalUnavailableError } from '../errors';
+import { InvalidValueError, NotFoundError } from '../errors';
 import { callerOf } from './authentication';
-import { requireDatabase } from './availability';
+import { assertTemporal, requireDatabase } from './availability';
 import { wakeReplay } from './bus-workflows';
 import type { HttpDeps } from './deps';
 import { readJsonBody } from './json-body';
@@ -69,7 +69,7 @@ function create(deps: HttpDeps): Handler {
   return async (req, res) => {
     const { ratePerSecond, ...filter } = checkBody(NewReplay, await readJsonBody(req));
     await checkFilter(deps, filter);
-    requireTemporal(deps);
+    assertTemporal(deps.health);
     const replayId = randomUUID();
     const replay = await createReplay(deps.pool, { replayId, filter, ratePerSecond, actor: callerOf(res) });
     await wakeReplay(deps, replayId);
@@ -91,10 +91,6 @@ async function checkFilter(
   }
 }
 
-function requireTemporal({ health }: HttpDeps): void {
-  if (!health.temporal) throw new TemporalUnavailableError('Temporal cannot be reached; repeat the request.');
-}
-
 function list({ pool }: HttpDeps): Handler {
   return async (req, res) =>
     void res.json(await listReplays(pool, checkQuery(z.strictObject({ ...pageMembers }), req)));
@@ -109,7 +105,7 @@ function change(deps: HttpDeps, command: ReplayCommand): Handler {
   return async (req, res) => {
     checkQuery(z.strictObject({}), req);
     const replayId = replayIdIn(req);
-    requireTemporal(deps);
+    assertTemporal(deps.health);
     const replay = found(await commandReplay(deps.pool, replayId, command, callerOf(res)));
     await wakeReplay(deps, replayId);
     res.json(replay);
@@ -118,11 +114,16 @@ function change(deps: HttpDeps, command: ReplayCommand): Handler {
 
 function replayIdIn(req: Request): string {
   const replayId = readUuid(parameter(req, 'replayId'));
-  return replayId ?? '00000000-0000-0000-0000-000000000000';
+  if (replayId === null) throw unknownReplay();
+  return replayId;
+}
+
+function unknownReplay(): NotFoundError {
+  return new NotFoundError('There is no such replay.');
 }
 
 function found(replay: ReplayView | null): ReplayView {
-  if (replay === null) throw new NotFoundError('There is no such replay.');
+  if (replay === null) throw unknownReplay();
   return replay;
 }
 

@@ -3,9 +3,9 @@ import { TARGET_KINDS, targetKindOf } from '../bus/targets';
 import { countBacklogs } from '../database/backlog';
 import { deleteRule, listRules, putRule, readRule, type RuleRow, type RuleTarget } from '../database/rules';
 import { listTargets } from '../database/targets';
-import { InvalidTransformerError, TemporalUnavailableError } from '../errors';
+import { InvalidTransformerError } from '../errors';
 import { callerOf } from './authentication';
-import { requireDatabase } from './availability';
+import { assertTemporal, requireDatabase } from './availability';
 import { wakeBacklog } from './bus-workflows';
 import type { HttpDeps } from './deps';
 import { readJsonBody } from './json-body';
@@ -92,9 +92,7 @@ function put(deps: HttpDeps): Handler {
     });
     const { pattern, state, description = null } = body;
     const isResumed = state === 'ENABLED' && (await readRule(pool, name))?.state === 'PAUSED';
-    if (isResumed && !deps.health.temporal) {
-      throw new TemporalUnavailableError('Temporal cannot be reached, so nothing that waits could be woken.');
-    }
+    if (isResumed) assertTemporal(deps.health);
     const rule = { name, description, pattern, state, targets, actor: callerOf(res) };
     const stored = await putRule(pool, rule);
     if (isResumed) await wakeBacklog(deps, { rule: name });

@@ -4,9 +4,9 @@ import { jsonPointer } from '../bus/json-pointer';
 import { TARGET_KINDS, targetKindOf, validateTargetConfig, verifyTargetConfig } from '../bus/targets';
 import { countBacklogs } from '../database/backlog';
 import { deleteTarget, listTargets, putTarget, readTarget, type TargetRow } from '../database/targets';
-import { MalformedRequestError, TemporalUnavailableError } from '../errors';
+import { MalformedRequestError } from '../errors';
 import { callerOf } from './authentication';
-import { requireDatabase } from './availability';
+import { assertTemporal, requireDatabase } from './availability';
 import { runTargetTest } from './bus-workflows';
 import type { HttpDeps } from './deps';
 import { readJsonBody } from './json-body';
@@ -141,8 +141,7 @@ function test(deps: HttpDeps): Handler {
     checkQuery(z.strictObject({}), req);
     const name = nameIn(req, 'target');
     if ((await readTarget(deps.pool, name)) === null) throw notFound('target');
-    if (!deps.health.temporal)
-      throw new TemporalUnavailableError('Temporal cannot be reached; repeat the request.');
+    assertTemporal(deps.health);
     res.json(await runTargetTest(deps, { target: name, testId: randomUUID() }));
   };
 }

@@ -84,13 +84,19 @@ export const { undoPayment, refundPayment, retryRefund } = proxyActivities<Activ
  * One attempt for each delivery that is due, and for each message. The longest single call is a target's 30 s time-out;
  * several rounds may follow each other as one delivery lets the next one go.
  */
-export const { deliverEvents } = proxyActivities<Activities>({
+const DELIVERY_STEP = {
   taskQueue: TASK_QUEUES.publish,
   startToCloseTimeout: '2m',
   heartbeatTimeout: '10s',
   retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '30s' },
+} satisfies ActivityOptions;
+
+export const { deliverEvents } = proxyActivities<Activities>({
+  ...DELIVERY_STEP,
   summary: 'publish the events, tell the customer',
 });
+
+export const { sendReplay } = proxyActivities<Activities>({ ...DELIVERY_STEP, summary: 'send events again' });
 
 /** One call to the provider (10 s) or one look-up over some pages. */
 export const { continueNotification } = proxyActivities<Activities>({
@@ -108,15 +114,6 @@ export const { testTarget } = proxyActivities<Activities>({
   scheduleToCloseTimeout: '40s',
   retry: { maximumAttempts: 1 },
   summary: 'send a test event',
-});
-
-/** As long as a delivery step, for the events of a replay. */
-export const { sendReplay } = proxyActivities<Activities>({
-  taskQueue: TASK_QUEUES.publish,
-  startToCloseTimeout: '2m',
-  heartbeatTimeout: '10s',
-  retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '30s' },
-  summary: 'send events again',
 });
 
 /** Some calls to Temporal for each page of what waits; a backlog may be long. */

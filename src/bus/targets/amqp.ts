@@ -1,8 +1,7 @@
 import type * as AmqpDriver from 'rabbitmq-client';
 import { openAmqpClient, type AmqpTargetConfig } from './amqp-client';
 import { failureOfAmqp } from './amqp-outcome';
-import { outcomeOf } from './broker-outcome';
-import { BrokerSessions } from './broker-sessions';
+import { BrokerSessions, sessionTarget } from './broker-sessions';
 import { requireAddress } from './broker-settings';
 import { TIMEOUT_PROPERTY, checkedSettings, readTimeoutMs } from './common-settings';
 import { ConfigFields } from './config-fields';
@@ -38,14 +37,7 @@ export function createAmqpTarget(
     failureOf: failureOfAmqp,
     timeoutMs: config.timeoutMs,
   });
-  return {
-    send: async (request) => {
-      const startedAt = performance.now();
-      const failure = await sessions.attempt((client) => client.publish(request));
-      return outcomeOf(failure, Math.round(performance.now() - startedAt));
-    },
-    close: () => sessions.close(),
-  };
+  return sessionTarget(sessions, (client, request) => client.publish(request));
 }
 
 /** The kind `amqp` of the registry. */

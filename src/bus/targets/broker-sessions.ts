@@ -1,4 +1,5 @@
-import { TARGET_CLOSED, timedOut, type BrokerFailure } from './broker-outcome';
+import { outcomeOf, TARGET_CLOSED, timedOut, type BrokerFailure } from './broker-outcome';
+import type { Target, TargetRequest } from './target';
 
 /** One connection of a driver. It connects by itself when it is made; `run` of an attempt waits for it. */
 export interface BrokerClient {
@@ -107,4 +108,19 @@ export class BrokerSessions<Client extends BrokerClient> {
       this.#pending.delete(work);
     }
   }
+}
+
+/** A target that sends each event by itself, through the sessions of its broker. */
+export function sessionTarget<Client extends BrokerClient>(
+  sessions: BrokerSessions<Client>,
+  send: (client: Client, request: TargetRequest) => Promise<BrokerFailure | null>,
+): Target {
+  return {
+    send: async (request) => {
+      const startedAt = performance.now();
+      const failure = await sessions.attempt((client) => send(client, request));
+      return outcomeOf(failure, Math.round(performance.now() - startedAt));
+    },
+    close: () => sessions.close(),
+  };
 }

@@ -1,7 +1,7 @@
 import type * as JetStreamDriver from '@nats-io/jetstream';
 import type * as NatsDriver from '@nats-io/transport-node';
-import { BROKER_UNAVAILABLE, outcomeOf, type BrokerFailure } from './broker-outcome';
-import { BrokerSessions, type BrokerClient } from './broker-sessions';
+import { BROKER_UNAVAILABLE, type BrokerFailure } from './broker-outcome';
+import { BrokerSessions, sessionTarget, type BrokerClient } from './broker-sessions';
 import { messageHeaders, requireAddress } from './broker-settings';
 import { TIMEOUT_PROPERTY, checkedSettings, readTimeoutMs } from './common-settings';
 import { ConfigFields } from './config-fields';
@@ -52,14 +52,7 @@ export function createNatsTarget(
     failureOf: failureOfNats,
     timeoutMs: config.timeoutMs,
   });
-  return {
-    send: async (request) => {
-      const startedAt = performance.now();
-      const failure = await sessions.attempt((client) => client.publish(request));
-      return outcomeOf(failure, Math.round(performance.now() - startedAt));
-    },
-    close: () => sessions.close(),
-  };
+  return sessionTarget(sessions, (client, request) => client.publish(request));
 }
 
 /** The kind `nats` of the registry. */

@@ -1,6 +1,5 @@
 import type * as RocketmqDriver from 'rocketmq-client-nodejs';
-import { outcomeOf } from './broker-outcome';
-import { BrokerSessions } from './broker-sessions';
+import { BrokerSessions, sessionTarget } from './broker-sessions';
 import { messageHeaders, readFlag, requireAddress } from './broker-settings';
 import { TIMEOUT_PROPERTY, checkedSettings, readTimeoutMs } from './common-settings';
 import { ConfigFields } from './config-fields';
@@ -57,17 +56,10 @@ export function createRocketmqTarget(
     failureOf: failureOfRocketmq,
     timeoutMs,
   });
-  return {
-    send: async (request) => {
-      const startedAt = performance.now();
-      const failure = await sessions.attempt(async (client) => {
-        await client.send(messageOf(request, config));
-        return null;
-      });
-      return outcomeOf(failure, Math.round(performance.now() - startedAt));
-    },
-    close: () => sessions.close(),
-  };
+  return sessionTarget(sessions, async (client, request) => {
+    await client.send(messageOf(request, config));
+    return null;
+  });
 }
 
 /** The kind `rocketmq` of the registry. */
