@@ -43,11 +43,13 @@ export type FakeAnswer =
       body: unknown;
       headers?: Record<string, string>;
       delayMs?: number;
+      /** Comes before `delayMs`. Must not reject. */
+      waitFor?: Promise<void>;
       /** Called right before the answer is written, or when the caller has gone. */
       beforeAnswer?: () => void;
     }
   /** The connection is reset without a byte of answer. */
-  | { kind: 'cut'; delayMs?: number }
+  | { kind: 'cut'; delayMs?: number; waitFor?: Promise<void> }
   /** Never answered; the connection stays open. */
   | { kind: 'silence' };
 
@@ -56,6 +58,10 @@ export interface FakeBehaviour {
   handle(request: FakeRequest): FakeAnswer;
   /** Applies a control document and returns the settings in force. @throws z.ZodError for a bad document */
   control(document: unknown): unknown;
+  /** What the evidence says of a control document that was applied. Default: all of it. */
+  evidenceOfControl?(document: unknown): unknown;
+  /** Ends what the fake does on its own; nothing may be written to the log after it. */
+  close?(): void;
 }
 
 /** Far above any message or order; a fake must not be filled up by a runaway client. */
@@ -85,6 +91,7 @@ export async function startFakeServer(
 
   let closed: Promise<void> | undefined;
   const close = ({ graceMs = 0 }: { graceMs?: number } = {}): Promise<void> => {
+    if (!closed) behaviour.close?.();
     closed ??= stop(server, waiting, graceMs).then(() => {
       log.close();
     });
@@ -127,7 +134,7 @@ function control(request: FakeRequest, behaviour: FakeBehaviour, log: EvidenceLo
   const document = parseJson(request.body);
   try {
     const settings = behaviour.control(document);
-    log.append({ type: 'control', document });
+    log.append({ type: 'control', document: behaviour.evidenceOfControl?.(document) ?? document });
     return jsonAnswer(200, settings);
   } catch (error) {
     if (error instanceof z.ZodError) return jsonAnswer(400, { message: z.prettifyError(error) });
@@ -162,6 +169,13 @@ function deliver(
   waiting: Set<NodeJS.Timeout>,
 ): void {
   if (answer.kind === 'silence') return;
+  if (answer.waitFor) {
+    const { waitFor, ...rest } = answer;
+    void waitFor.then(() => {
+      deliver(rest, incoming, response, waiting);
+    });
+    return;
+  }
   const act = (): void => {
     if (answer.kind === 'cut') {
       incoming.socket.resetAndDestroy();

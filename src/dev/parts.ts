@@ -164,6 +164,8 @@ async function startTwilio(options: PartsOptions, ports: Ports): Promise<Started
     TWILIO_ACCOUNT_SID: `AC${'0'.repeat(32)}`,
     TWILIO_AUTH_TOKEN: 'fake',
     TWILIO_FROM: '+15005550006',
+    TWILIO_WHATSAPP_FROM: '+15005550006',
+    TWILIO_VOICE_FROM: '+15005550006',
     AFTERCOMMIT_TWILIO_URL: url,
   };
   return startFake(options, {

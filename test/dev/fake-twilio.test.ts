@@ -15,6 +15,7 @@ describe('fake Twilio', () => {
 
   beforeEach(async () => {
     fake = await startFakeTwilio({ port: 0, logFile: log.logFile });
+    await keepStatuses();
   });
   afterEach(async () => {
     await fake.close();
@@ -23,6 +24,8 @@ describe('fake Twilio', () => {
     log.remove();
   });
 
+  /** Nothing here is about statuses, so that none comes in between. */
+  const keepStatuses = (): Promise<unknown> => controlFake(fake.url, { statusDelayMs: 600_000 });
   const post = (form: Record<string, string>, headers: Record<string, string> = AUTHORIZED) =>
     fetch(`${fake.url}${MESSAGES}.json`, { method: 'POST', headers, body: new URLSearchParams(form) });
   const create = async (to: string, body: string): Promise<Record<string, unknown>> => {
@@ -142,6 +145,7 @@ describe('fake Twilio', () => {
     appendFileSync(log.logFile, '{"type":"accepted","sid":"SM');
 
     fake = await startFakeTwilio({ port: 0, logFile: log.logFile });
+    await keepStatuses();
     const after = await create('+14155550103', 'after');
 
     const listed = await list(`${MESSAGES}.json?To=%2B14155550103`);
@@ -193,7 +197,12 @@ describe('fake Twilio', () => {
       down: false,
       answerDelayMs: 0,
       listLagMs: 0,
+      statusDelayMs: 50,
+      callbacks: { duplicate: 0, reorder: false, lose: false, delayMs: 0, early: false },
+      inboundUrl: null,
       faults: [],
+      outcomes: [],
+      contents: [],
     });
   });
 
