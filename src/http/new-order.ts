@@ -1,37 +1,15 @@
-import { parsePhoneNumberFromString } from 'libphonenumber-js/max';
+import { CHANNELS } from '../domain/message-status';
 import { isCurrency } from '../domain/money';
 import { totalMinor, type OrderLine } from '../domain/orders';
+import { Phone } from './phone-numbers';
 import { AMOUNT_MINOR_MAX, CustomerId, QUANTITY_MAX, Sku, UNIT_PRICE_MINOR_MAX } from './schemas';
 import { z } from './zod';
 
 /** The body of `POST /v1/orders`. */
 
 const LINES_MAX = 100;
-const CHANNELS = ['whatsapp', 'sms', 'voice'] as const;
 /** Source: the HTTP contract: one second to a week. */
 const DEADLINE_SECONDS_MAX = 604_800;
-
-/** Source: ITU-T E.164: a plus and at most 15 digits. */
-const E164 = /^\+[1-9]\d{6,14}$/;
-
-/**
- * True for a number that can exist and costs its owner's callers no more than a call: premium-rate numbers are how
- * message pumping earns money. Possible, not valid: numbering plans change faster than any library, and the provider
- * says what it cannot reach.
- */
-function isReachable(phone: string): boolean {
-  const number = parsePhoneNumberFromString(phone);
-  return number !== undefined && number.isPossible() && number.getType() !== 'PREMIUM_RATE';
-}
-
-const Phone = z
-  .string()
-  .regex(E164, {
-    abort: true,
-    message: 'This must be an E.164 number: a plus, the country code, the number.',
-  })
-  .refine(isReachable, 'This is not a number that messages are sent to.')
-  .openapi({ example: '+15005550006', description: 'E.164' });
 
 const Customer = z.strictObject({
   id: CustomerId,

@@ -1,0 +1,47 @@
+import { parsePhoneNumberFromString } from 'libphonenumber-js/max';
+import { InvalidValueError } from '../errors';
+import { z } from './zod';
+
+/** Source: ITU-T E.164: a plus and at most 15 digits. */
+const E164 = /^\+[1-9]\d{6,14}$/;
+
+/**
+ * True for a number that can exist and costs its owner's callers no more than a call: premium-rate numbers are how
+ * message pumping earns money. Possible, not valid: numbering plans change faster than any library, and the provider
+ * says what it cannot reach.
+ */
+function isReachable(phone: string): boolean {
+  const number = parsePhoneNumberFromString(phone);
+  return number !== undefined && number.isPossible() && number.getType() !== 'PREMIUM_RATE';
+}
+
+/** A number that messages may be sent to. */
+export const Phone = z
+  .string()
+  .regex(E164, {
+    abort: true,
+    message: 'This must be an E.164 number: a plus, the country code, the number.',
+  })
+  .refine(isReachable, 'This is not a number that messages are sent to.')
+  .openapi({ example: '+15005550006', description: 'E.164' });
+
+/** ISO 3166 code of a number's country, in capitals; null when it cannot be told, as of satellite phones. */
+export function countryOf(phone: string): string | null {
+  return parsePhoneNumberFromString(phone)?.country ?? null;
+}
+
+/**
+ * Refuses the number of a country that nobody is to be told in: fraudsters order to numbers that they earn money with.
+ * @param countries - null: every country is allowed
+ * @param pointer - where the number stands in the body
+ * @throws InvalidValueError also for a number whose country cannot be told
+ */
+export function assertAllowedCountry(
+  country: string | null,
+  countries: ReadonlySet<string> | null,
+  pointer: string,
+): void {
+  if (countries === null || (country !== null && countries.has(country))) return;
+  const message = 'No messages are sent to numbers of this country.';
+  throw new InvalidValueError(message, { fields: [{ pointer, message }] });
+}
