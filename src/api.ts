@@ -8,7 +8,7 @@ import { createApp } from './http/app';
 import { createHealth, type Health } from './http/health';
 import { configureServer } from './http/server';
 import { runMain } from './main';
-import { openServices, readVersion, temporalConnection, type Services } from './services';
+import { openServices, openTwilioWebhooks, readVersion, temporalConnection, type Services } from './services';
 
 /** Accepted requests may take this long to finish at a shutdown: the longest wait for a commit (60 s), and a start (5 s). */
 const DRAIN_MS = 70_000;
@@ -33,11 +33,14 @@ async function main(): Promise<void> {
     secretBox: services.secretBox,
     access: { keys: [...config.apiKeys], rateLimit: config.rateLimit },
     allowPrivateTargets: config.allowPrivateTargets,
+    countries: config.notify.countries,
     health,
     lag: services.lag,
     metrics: services.metrics,
     version: readVersion(),
     publicUrl: config.publicUrl,
+    twilio: openTwilioWebhooks(config),
+    phoneHash: services.phoneHash,
   });
   const server = createServer(app);
   configureServer(server);

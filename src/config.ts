@@ -1,5 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { CHANNELS, type ChannelName } from './domain/message-status';
+import { DEFAULT_NOTIFICATION_WAITS, type NotificationWaits } from './domain/notifications';
+import { isTimeZone, problemOfQuietHours, type QuietHours } from './domain/quiet-hours';
 import { ConfigError } from './errors';
 
 /** Scopes of an API key. `admin` implies all. Source: the HTTP contract, "Access". */
@@ -33,7 +36,12 @@ export interface Config {
   readonly twilio: {
     readonly accountSid: string;
     readonly authToken: string;
+    /** The other token while they are rotated: callbacks signed with either are taken. */
+    readonly secondaryAuthToken: string | undefined;
     readonly from: string;
+    /** Senders of the other channels; a channel without one is passed over. */
+    readonly whatsappFrom: string | undefined;
+    readonly voiceFrom: string | undefined;
     readonly baseUrl: string | undefined;
   };
   readonly paymentUrl: string;
@@ -44,11 +52,19 @@ export interface Config {
   /** Where callers reach the service; null when nobody said. */
   readonly publicUrl: string | null;
   readonly allowPrivateTargets: boolean;
-  /** Waits around a message without an outcome, in milliseconds. */
   readonly notify: {
-    readonly firstLookUpMs: number;
-    readonly secondLookUpMs: number;
+    /** Waits around a message without an outcome, in milliseconds. */
+    readonly waits: NotificationWaits;
+    /** Of a call to the provider, in milliseconds. */
     readonly timeoutMs: number;
+    /** Messages a second on each channel; absent: as many as there are. */
+    readonly rates: Readonly<Partial<Record<ChannelName, number>>>;
+    /** ISO 3166; null: every country. */
+    readonly countries: ReadonlySet<string> | null;
+    /** Messages to one number on one day; null: no limit. */
+    readonly dailyMax: number | null;
+    readonly timeZone: string;
+    readonly quietHours: QuietHours | null;
   };
   readonly paymentTimeoutMs: number;
   /** How long events are kept after their last delivery. */
@@ -76,6 +92,7 @@ const SECRETS = [
   'DATABASE_URL',
   'TEMPORAL_API_KEY',
   'TWILIO_AUTH_TOKEN',
+  'TWILIO_AUTH_TOKEN_SECONDARY',
   'AFTERCOMMIT_API_KEYS',
   'AFTERCOMMIT_PAYMENT_API_KEY',
   'AFTERCOMMIT_SECRETS_KEY',
@@ -121,6 +138,55 @@ const rateLimit = z
     return { limit: Number(limit), windowMs: Number(count) * unitMs };
   });
 
+const WAITS = DEFAULT_NOTIFICATION_WAITS;
+
+/** `sms=10,voice=1`. @param range - for people */
+const perChannel = (
+  range: string,
+  from: number,
+  to: number,
+): z.ZodType<Partial<Record<ChannelName, number>>, string> =>
+  z.string().transform((text, context) => {
+    const pairs = text.split(',').map((pair) => /^\s*(\w+)=(\d{1,6})\s*$/.exec(pair));
+    const values: Partial<Record<ChannelName, number>> = {};
+    for (const pair of pairs) {
+      const channel = CHANNELS.find((name) => name === pair?.[1]);
+      const value = Number(pair?.[2]);
+      if (channel === undefined || value < from || value > to || channel in values) {
+        context.addIssue(`must look like sms=10,whatsapp=80,voice=1, each ${range}`);
+        return z.NEVER;
+      }
+      values[channel] = value;
+    }
+    return values;
+  });
+
+const countries = z
+  .string()
+  .transform((text) => text.split(',').map((code) => code.trim()))
+  .refine(
+    (codes) => codes.every((code) => /^[A-Z]{2}$/.test(code)),
+    'must be ISO 3166 codes, for instance DE,AT,CH',
+  )
+  .transform((codes): ReadonlySet<string> => new Set(codes));
+
+const quietHours = z.string().transform((text, context): QuietHours => {
+  const [, from, until] = /^(\d\d:\d\d)-(\d\d:\d\d)$/.exec(text) ?? [];
+  if (from !== undefined && until !== undefined && problemOfQuietHours({ from, until }) === null)
+    return { from, until };
+  context.addIssue('must look like 22:00-08:00');
+  return z.NEVER;
+});
+
+const timeZone = z.string().refine(isTimeZone, 'must be an IANA time zone, for instance Europe/Berlin');
+const phoneNumber = z.string().regex(/^\+[1-9]\d{6,14}$/, 'must be an E.164 number');
+const whatsappSender = z
+  .string()
+  .regex(
+    /^(whatsapp:)?\+[1-9]\d{6,14}$|^MG[0-9a-fA-F]{32}$/,
+    'must be an E.164 number or the sid of a messaging service',
+  );
+
 const HOST_AND_PORT = /^[^\s:/,]+:\d{1,5}$/;
 const addresses = z
   .string()
@@ -152,11 +218,21 @@ const variables = z.object({
   TEMPORAL_TLS_CLIENT_KEY_PATH: z.string().optional(),
   TWILIO_ACCOUNT_SID: z.string().regex(/^AC[0-9a-fA-F]{32}$/, 'must be AC and 32 hexadecimal digits'),
   TWILIO_AUTH_TOKEN: z.string(),
+  TWILIO_AUTH_TOKEN_SECONDARY: z.string().optional(),
   TWILIO_FROM: z.string(),
+  TWILIO_WHATSAPP_FROM: whatsappSender.optional(),
+  TWILIO_VOICE_FROM: phoneNumber.optional(),
   AFTERCOMMIT_TWILIO_URL: url('http:', 'https:').optional(),
   AFTERCOMMIT_TWILIO_TIMEOUT_MS: wholeNumber(100, 60_000).default(10_000),
   AFTERCOMMIT_NOTIFY_FIRST_LOOK_UP_MS: wholeNumber(0, 3_600_000).default(30_000),
   AFTERCOMMIT_NOTIFY_SECOND_LOOK_UP_MS: wholeNumber(0, 3_600_000).default(60_000),
+  AFTERCOMMIT_NOTIFY_LATE_LOOK_UP_MS: wholeNumber(0, 86_400_000).default(600_000),
+  AFTERCOMMIT_NOTIFY_SILENCE_SECONDS: perChannel('1 to 86400', 1, 86_400).default({}),
+  AFTERCOMMIT_NOTIFY_RATES: perChannel('1 to 10000', 1, 10_000).default({}),
+  AFTERCOMMIT_NOTIFY_COUNTRIES: countries.nullable().default(null),
+  AFTERCOMMIT_NOTIFY_DAILY_MAX: wholeNumber(0, 1_000_000).default(50),
+  AFTERCOMMIT_NOTIFY_TIME_ZONE: timeZone.default('UTC'),
+  AFTERCOMMIT_NOTIFY_QUIET_HOURS: quietHours.nullable().default(null),
   AFTERCOMMIT_PAYMENT_URL: url('http:', 'https:'),
   AFTERCOMMIT_PAYMENT_API_KEY: z.string().optional(),
   AFTERCOMMIT_PAYMENT_TIMEOUT_MS: wholeNumber(100, 12_000).default(10_000),
@@ -291,7 +367,10 @@ function freeze(values: Variables, tls: TlsFiles | undefined): Config {
     twilio: {
       accountSid: values.TWILIO_ACCOUNT_SID,
       authToken: values.TWILIO_AUTH_TOKEN,
+      secondaryAuthToken: values.TWILIO_AUTH_TOKEN_SECONDARY,
       from: values.TWILIO_FROM,
+      whatsappFrom: values.TWILIO_WHATSAPP_FROM,
+      voiceFrom: values.TWILIO_VOICE_FROM,
       baseUrl: values.AFTERCOMMIT_TWILIO_URL,
     },
     paymentUrl: values.AFTERCOMMIT_PAYMENT_URL,
@@ -301,11 +380,7 @@ function freeze(values: Variables, tls: TlsFiles | undefined): Config {
     secretsKey: values.AFTERCOMMIT_SECRETS_KEY,
     publicUrl: values.AFTERCOMMIT_PUBLIC_URL ?? null,
     allowPrivateTargets: values.AFTERCOMMIT_ALLOW_PRIVATE_TARGETS,
-    notify: {
-      firstLookUpMs: values.AFTERCOMMIT_NOTIFY_FIRST_LOOK_UP_MS,
-      secondLookUpMs: values.AFTERCOMMIT_NOTIFY_SECOND_LOOK_UP_MS,
-      timeoutMs: values.AFTERCOMMIT_TWILIO_TIMEOUT_MS,
-    },
+    notify: notifySettings(values),
     paymentTimeoutMs: values.AFTERCOMMIT_PAYMENT_TIMEOUT_MS,
     eventRetentionDays: values.AFTERCOMMIT_EVENT_RETENTION_DAYS,
     brokers: {
@@ -315,6 +390,28 @@ function freeze(values: Variables, tls: TlsFiles | undefined): Config {
       amqp: values.AMQP_URL ?? null,
     },
   });
+}
+
+function notifySettings(values: Variables): Config['notify'] {
+  const seconds = values.AFTERCOMMIT_NOTIFY_SILENCE_SECONDS;
+  const silenceMs = { ...WAITS.silenceMs };
+  for (const channel of CHANNELS)
+    silenceMs[channel] = (seconds[channel] ?? silenceMs[channel] / 1_000) * 1_000;
+  return {
+    waits: {
+      firstLookUpMs: values.AFTERCOMMIT_NOTIFY_FIRST_LOOK_UP_MS,
+      secondLookUpMs: values.AFTERCOMMIT_NOTIFY_SECOND_LOOK_UP_MS,
+      lateLookUpMs: values.AFTERCOMMIT_NOTIFY_LATE_LOOK_UP_MS,
+      unsentRetryMs: WAITS.unsentRetryMs,
+      silenceMs,
+    },
+    timeoutMs: values.AFTERCOMMIT_TWILIO_TIMEOUT_MS,
+    rates: values.AFTERCOMMIT_NOTIFY_RATES,
+    countries: values.AFTERCOMMIT_NOTIFY_COUNTRIES,
+    dailyMax: values.AFTERCOMMIT_NOTIFY_DAILY_MAX === 0 ? null : values.AFTERCOMMIT_NOTIFY_DAILY_MAX,
+    timeZone: values.AFTERCOMMIT_NOTIFY_TIME_ZONE,
+    quietHours: values.AFTERCOMMIT_NOTIFY_QUIET_HOURS,
+  };
 }
 
 /** The environment of this process. Nothing else in the product reads it. */

@@ -60,6 +60,8 @@ export class IdempotencyKeyMissingError extends errorClass('idempotency_key_miss
 export class IdempotencyKeyMalformedError extends errorClass('idempotency_key_malformed', 400) {}
 export class UnauthenticatedError extends errorClass('unauthenticated', 401) {}
 export class ForbiddenError extends errorClass('forbidden', 403) {}
+/** A webhook that its provider did not sign, or whose signature nobody can check. */
+export class SignatureRefusedError extends errorClass('signature_refused', 403) {}
 export class NotFoundError extends errorClass('not_found', 404) {}
 export class MethodNotAllowedError extends errorClass('method_not_allowed', 405) {}
 export class RequestTimeoutError extends errorClass('request_timeout', 408) {}
@@ -78,6 +80,7 @@ export class InvalidPatternError extends errorClass('invalid_pattern', 422) {}
 export class InvalidTransformerError extends errorClass('invalid_transformer', 422) {}
 export class InvalidTargetError extends errorClass('invalid_target', 422) {}
 export class InvalidConnectionError extends errorClass('invalid_connection', 422) {}
+export class InvalidTemplateError extends errorClass('invalid_template', 422) {}
 
 // --- The request is fine and the state of things refuses it. --------------------------------------------------------
 export class OutOfStockError extends errorClass('out_of_stock', 409) {}
@@ -91,6 +94,14 @@ export class OrderNotSettledError extends errorClass('order_not_settled', 409) {
 export class ConflictingStateError extends errorClass('conflicting_state', 409) {}
 /** A target needs an optional package that is not installed. */
 export class MissingDriverError extends errorClass('missing_driver', 409) {}
+/** A message is on its way already: another one now could be one too many. */
+export class NotificationInProgressError extends errorClass('notification_in_progress', 409) {}
+/** Nothing is left of it to cancel. */
+export class NotificationEndedError extends errorClass('notification_ended', 409) {}
+/** The person was erased: nobody knows the number any more. */
+export class ContactErasedError extends errorClass('contact_erased', 409) {}
+/** A request of the customer has no outcome yet, and needs what is to be erased. It has one within minutes. */
+export class OrderUndecidedError extends errorClass('order_undecided', 409, true) {}
 /** Something else still names the thing that was to be deleted. */
 export class InUseError extends errorClass('in_use', 409) {}
 /** A database step came from a run that a rebuild has replaced. */

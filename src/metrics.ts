@@ -1,5 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Lag, LagReader } from './database/lag';
+import type { Settled } from './database/notification-settling';
 
 /** What one process counts of its own work. Times in seconds, as Prometheus has them. */
 export interface Metrics {
@@ -11,6 +12,15 @@ export interface Metrics {
   }): void;
   /** From the commit of an event to its delivery, in milliseconds. */
   delivered(target: string, lagMs: number): void;
+  /** One call to a provider. */
+  notificationAttempt(attempt: {
+    channel: string;
+    result: 'accepted' | 'rejected' | 'unsent' | 'ambiguous';
+  }): void;
+  /** What followed from a change of an attempt. */
+  notificationSettled(settled: Pick<Settled, 'fallback' | 'resolved' | 'ended'>): void;
+  /** One report of a provider. `status` is one that is known, else `unknown`; `known`: an attempt has the message. */
+  providerCallback(report: { channel: string; status: string; known: boolean }): void;
   httpRequest(request: { method: string; route: string; status: number; durationMs: number }): void;
   /** Everything in Prometheus's text format. */
   text(): Promise<string>;
@@ -49,7 +59,9 @@ export function createMetrics(lag: LagReader): Metrics {
     registers,
   });
   const gauges = lagGauges(registers);
+  const notifications = notificationCounters(registers);
   return {
+    ...notifications,
     deliveryAttempt: ({ target, result, code }) => attempts.inc({ target, result, code: code ?? '' }),
     delivered: (target, lagMs) => deliveryLag.observe({ target }, Math.max(0, lagMs) / 1_000),
     httpRequest: ({ method, route, status, durationMs }) =>
@@ -59,6 +71,45 @@ export function createMetrics(lag: LagReader): Metrics {
       return register.metrics();
     },
     contentType: register.contentType,
+  };
+}
+
+/** What became of messages to people. Exact figures over a time are in the database: GET /v1/notifications/counts. */
+function notificationCounters(
+  registers: Registry[],
+): Pick<Metrics, 'notificationAttempt' | 'notificationSettled' | 'providerCallback'> {
+  const counter = (name: string, help: string, labelNames: string[]): Counter =>
+    new Counter({ name: `aftercommit_${name}_total`, help, labelNames, registers });
+  const attempts = counter('notification_attempts', 'Calls to providers, by what came of them', [
+    'channel',
+    'result',
+  ]);
+  const fallbacks = counter('notification_fallbacks', 'Channels that were tried instead of one that failed', [
+    'from',
+    'to',
+    'reason',
+  ]);
+  const resolved = counter(
+    'ambiguous_attempts_resolved',
+    'Attempts whose outcome was not known, by what told it',
+    ['channel', 'by'],
+  );
+  const ended = counter('notifications_ended', 'Notifications that ended, by how and why', [
+    'status',
+    'reason',
+  ]);
+  const callbacks = counter('provider_callbacks', 'Reports of providers', ['channel', 'status', 'known']);
+  return {
+    notificationAttempt: (attempt) => attempts.inc(attempt),
+    notificationSettled: ({ fallback, resolved: definite, ended: end }) => {
+      // Label by label: an object with one member more would be refused, long after its row was committed.
+      if (fallback !== null)
+        fallbacks.inc({ from: fallback.from, to: fallback.to, reason: fallback.reason ?? '' });
+      if (definite !== null) resolved.inc({ channel: definite.channel, by: definite.by });
+      if (end !== null) ended.inc({ status: end.status, reason: end.reason ?? '' });
+    },
+    providerCallback: ({ channel, status, known }) =>
+      callbacks.inc({ channel, status, known: String(known) }),
   };
 }
 
@@ -83,6 +134,10 @@ function lagGauges(registers: Registry[]): { show(lag: Lag | null): void } {
   const rules = gauge('paused_rules', 'Rules that are paused');
   const targets = gauge('targets_stopped', 'Targets that are paused or disabled', ['state']);
   const replays = gauge('running_replays', 'Replays that run');
+  const held = gauge('held_attempts', 'Messages of unknown outcome that wait for an operator');
+  const unknown = gauge('parked_callbacks', 'Reports of providers on messages that nobody knows');
+  const pending = gauge('pending_notifications', 'Notifications without an end');
+  const pendingOldest = gauge('pending_notification_oldest_seconds', 'Age of the oldest of them');
   return {
     show(lag) {
       // Old figures must not look like new ones: without the database there are none.
@@ -104,6 +159,10 @@ function lagGauges(registers: Registry[]): { show(lag: Lag | null): void } {
       targets.set({ state: 'PAUSED' }, lag.pausedTargets);
       targets.set({ state: 'DISABLED' }, lag.disabledTargets);
       replays.set(lag.runningReplays);
+      held.set(lag.heldAttempts);
+      unknown.set(lag.parkedCallbacks);
+      pending.set(lag.pendingNotifications.count);
+      pendingOldest.set(lag.pendingNotifications.oldestSeconds);
     },
   };
 }

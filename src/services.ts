@@ -5,9 +5,14 @@ import { createActivities, type Activities } from './activities';
 import { createRuleBook } from './activities/rules';
 import { currentClient, successors } from './activities/successors';
 import { createTargetBook } from './activities/targets';
-import { createSmsChannel } from './channels/sms';
+import { createSilenceWatch } from './activities/silence-watch';
+import { createTemplateBook } from './activities/templates';
+import { createStatusCallbacks, type StatusCallbacks } from './channels/status-callback';
+import { createTwilioSignatures, type TwilioSignatures } from './channels/twilio-signature';
+import { createTwilioChannels, type TwilioChannels } from './channels/twilio-channels';
 import type { Config } from './config';
 import { createLagReader, type LagReader } from './database/lag';
+import { createPhoneHash, type PhoneHash } from './database/phone-hash';
 import { createPool, type Pool } from './database/pool';
 import { createSecretBox, type SecretBox } from './database/secrets';
 import type { Places } from './domain/orders';
@@ -22,6 +27,7 @@ export interface Services {
   pool: Pool;
   places: Places;
   secretBox: SecretBox;
+  phoneHash: PhoneHash;
   lag: LagReader;
   metrics: Metrics;
   close(): Promise<void>;
@@ -40,6 +46,7 @@ export function openServices(config: Config, name: string): Services {
     metrics: createMetrics(lag),
     places: { temporalUiUrl: config.temporal.uiUrl, namespace: config.temporal.namespace },
     secretBox: createSecretBox(config.secretsKey),
+    phoneHash: createPhoneHash(config.secretsKey),
     close: () => pool.end(),
   };
 }
@@ -47,19 +54,13 @@ export function openServices(config: Config, name: string): Services {
 /** The parts that only a worker has: the payment gateway, the channels, the targets. Picks real or simulated by address. */
 export function openActivities(services: Services): { activities: Activities; close(): Promise<void> } {
   const { config, log, pool, places, secretBox, metrics } = services;
+  const now = (): Date => new Date();
   const gateway = createHttpPaymentGateway({
     baseUrl: config.paymentUrl,
     timeoutMs: config.paymentTimeoutMs,
     ...(config.paymentApiKey === undefined ? {} : { apiKey: config.paymentApiKey }),
   });
-  const { accountSid, authToken, from, baseUrl } = config.twilio;
-  const sms = createSmsChannel({
-    accountSid,
-    authToken,
-    from,
-    timeoutMs: config.notify.timeoutMs,
-    ...(baseUrl === undefined ? {} : { baseUrl }),
-  });
+  const twilio = openTwilio(config);
   const dependencies = {
     allowPrivate: config.allowPrivateTargets,
     logger: log,
@@ -76,30 +77,71 @@ export function openActivities(services: Services): { activities: Activities; cl
     gateway,
     targets,
     successors,
-    channels: { sms },
-    rules: createRuleBook(pool),
-    waits: {
-      firstLookUpMs: config.notify.firstLookUpMs,
-      secondLookUpMs: config.notify.secondLookUpMs,
-      unsentRetryMs: UNSENT_RETRY_MS,
+    channels: twilio.channels,
+    templates: createTemplateBook(pool),
+    phoneHash: services.phoneHash,
+    reachRules: {
+      configured: new Set(Object.keys(twilio.channels)),
+      countries: config.notify.countries,
+      dailyMax: config.notify.dailyMax,
+      timeZone: config.notify.timeZone,
+      quietHours: config.notify.quietHours,
     },
+    channelRates: config.notify.rates,
+    rules: createRuleBook(pool),
+    waits: config.notify.waits,
+    silence: createSilenceWatch({ successors, silenceMs: config.notify.waits.silenceMs, log, now }),
     providerTimeoutMs: config.notify.timeoutMs,
     eventRetentionDays: config.eventRetentionDays,
-    now: () => new Date(),
+    now,
     random: Math.random,
   });
   return {
     activities,
     async close() {
       await targets.close();
-      sms.close();
+      twilio.close();
       await gateway.close();
     },
   };
 }
 
-/** A call that was certainly not processed may be tried again soon: the provider said "later" or was not reached. */
-const UNSENT_RETRY_MS = 5_000;
+function openTwilio(config: Config): TwilioChannels {
+  const { accountSid, authToken, from, whatsappFrom, voiceFrom, baseUrl } = config.twilio;
+  const callbacks = openCallbacks(config);
+  return createTwilioChannels({
+    accountSid,
+    authToken,
+    from: { sms: from, whatsapp: whatsappFrom, voice: voiceFrom },
+    timeoutMs: config.notify.timeoutMs,
+    statusCallbackUrl: (attemptId) => callbacks.urlFor(attemptId),
+    ...(baseUrl === undefined ? {} : { baseUrl }),
+  });
+}
+
+/**
+ * The URLs that the provider reports at, and what tells its reports from those of others. The real one refuses a message
+ * whose reports would go to a loopback address, so there is none then: outcomes are asked for instead.
+ */
+function openCallbacks({ publicUrl, secretsKey, twilio }: Config): StatusCallbacks {
+  const isOutOfReach =
+    publicUrl !== null && twilio.baseUrl === undefined && LOOPBACK.test(new URL(publicUrl).hostname);
+  return createStatusCallbacks({ publicUrl: isOutOfReach ? null : publicUrl, key: secretsKey });
+}
+
+/** What tells the provider's webhooks from anybody else's. */
+export function openTwilioWebhooks(config: Config): TwilioSignatures & Pick<StatusCallbacks, 'isFrom'> {
+  const { authToken, secondaryAuthToken } = config.twilio;
+  const authTokens = secondaryAuthToken === undefined ? [authToken] : [authToken, secondaryAuthToken];
+  const signatures = createTwilioSignatures({ authTokens });
+  const callbacks = openCallbacks(config);
+  return {
+    isSigned: (request) => signatures.isSigned(request),
+    isFrom: (attemptId, token) => callbacks.isFrom(attemptId, token),
+  };
+}
+
+const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 
 /** How client and worker reach Temporal: the same address, TLS and API key for both. */
 export function temporalConnection(config: Config): { address: string; apiKey?: string; tls?: TLSConfig } {

@@ -36,16 +36,34 @@ function sharedOptions(config: Config, connection: NativeConnection): Omit<Worke
 }
 
 /** What each task queue runs: `orders` and `notify` hold workflows too, `publish` activities only. */
-function roleOptions(role: Role, activities: Activities): Omit<WorkerOptions, 'connection'> {
+function roleOptions(role: Role, activities: Activities, config: Config): Omit<WorkerOptions, 'connection'> {
   const workflowBundle = { codePath: BUNDLE };
   switch (role) {
     case 'orders':
-    case 'notify':
     case 'maintenance':
       return { taskQueue: TASK_QUEUES[role], workflowBundle, activities };
+    case 'notify':
+      return { taskQueue: TASK_QUEUES[role], workflowBundle, activities, ...notifyLimit(config) };
     case 'publish':
       return { taskQueue: TASK_QUEUES[role], activities };
   }
+}
+
+/**
+ * With a rate on every channel that there is, the queue hands out no more than all of them allow together, so that a
+ * backlog does not come back again and again for a share. Each channel's own rate is kept in the database, because first
+ * attempts are made beside this queue.
+ */
+function notifyLimit({ notify, twilio }: Config): Pick<WorkerOptions, 'maxTaskQueueActivitiesPerSecond'> {
+  const { sms, whatsapp, voice } = notify.rates;
+  const rates = [
+    sms,
+    ...(twilio.whatsappFrom === undefined ? [] : [whatsapp]),
+    ...(twilio.voiceFrom === undefined ? [] : [voice]),
+  ].filter((rate) => rate !== undefined);
+  const channels = [twilio.from, twilio.whatsappFrom, twilio.voiceFrom].filter((from) => from !== undefined);
+  if (rates.length < channels.length) return {};
+  return { maxTaskQueueActivitiesPerSecond: rates.reduce((sum, rate) => sum + rate, 0) };
 }
 
 /** Runs the workers of these roles in this process until it is told to stop. */
@@ -75,7 +93,10 @@ async function main(): Promise<void> {
   try {
     const workers = await Promise.all(
       roles.map((role) =>
-        Worker.create({ ...sharedOptions(config, connection), ...roleOptions(role, opened.activities) }),
+        Worker.create({
+          ...sharedOptions(config, connection),
+          ...roleOptions(role, opened.activities, config),
+        }),
       ),
     );
     const client = new Client({ connection, namespace: config.temporal.namespace });

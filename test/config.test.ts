@@ -58,6 +58,16 @@ describe('configuration', () => {
     [{ aftercommit_public_url: 'http://x' }, 'aftercommit_public_url'],
     [{ HOST: '0.0.0.0' }, 'HOST'],
     [{ TEMPORAL_TLS_CLIENT_CERT_PATH: '/nowhere' }, 'TEMPORAL_TLS_CLIENT_CERT_PATH'],
+    [{ TWILIO_WHATSAPP_FROM: '12' }, 'TWILIO_WHATSAPP_FROM'],
+    [{ TWILIO_VOICE_FROM: 'whatsapp:+15005550006' }, 'TWILIO_VOICE_FROM'],
+    [{ AFTERCOMMIT_NOTIFY_RATES: 'sms=0' }, 'AFTERCOMMIT_NOTIFY_RATES'],
+    [{ AFTERCOMMIT_NOTIFY_RATES: 'pigeon=3' }, 'AFTERCOMMIT_NOTIFY_RATES'],
+    [{ AFTERCOMMIT_NOTIFY_RATES: 'sms=1,sms=2' }, 'AFTERCOMMIT_NOTIFY_RATES'],
+    [{ AFTERCOMMIT_NOTIFY_SILENCE_SECONDS: 'sms' }, 'AFTERCOMMIT_NOTIFY_SILENCE_SECONDS'],
+    [{ AFTERCOMMIT_NOTIFY_COUNTRIES: 'Germany' }, 'AFTERCOMMIT_NOTIFY_COUNTRIES'],
+    [{ AFTERCOMMIT_NOTIFY_TIME_ZONE: 'Mars/Olympus' }, 'AFTERCOMMIT_NOTIFY_TIME_ZONE'],
+    [{ AFTERCOMMIT_NOTIFY_QUIET_HOURS: '22-8' }, 'AFTERCOMMIT_NOTIFY_QUIET_HOURS'],
+    [{ AFTERCOMMIT_NOTIFY_QUIET_HOURS: '25:00-08:00' }, 'AFTERCOMMIT_NOTIFY_QUIET_HOURS'],
     [{ DATABASE_URL_FILE: '/nowhere', DATABASE_URL: '' }, 'DATABASE_URL_FILE'],
   ])('refuses %p', (change, name) => {
     expect(messageOf(() => readConfig({ ...fine, ...change }))).toContain(name);
@@ -84,6 +94,32 @@ describe('configuration', () => {
 
     expect(config.twilio.authToken).toBe('from-file');
     rmSync(folder, { recursive: true });
+  });
+
+  it('reads what is wished for messages, and has a default for all of it', () => {
+    const { notify } = readConfig({
+      ...fine,
+      AFTERCOMMIT_NOTIFY_RATES: 'sms=10, voice=1',
+      AFTERCOMMIT_NOTIFY_SILENCE_SECONDS: 'sms=5',
+      AFTERCOMMIT_NOTIFY_COUNTRIES: 'DE, AT',
+      AFTERCOMMIT_NOTIFY_DAILY_MAX: '0',
+      AFTERCOMMIT_NOTIFY_QUIET_HOURS: '22:00-08:00',
+    });
+
+    expect(notify).toMatchObject({
+      rates: { sms: 10, voice: 1 },
+      countries: new Set(['DE', 'AT']),
+      dailyMax: null,
+      quietHours: { from: '22:00', until: '08:00' },
+      timeZone: 'UTC',
+    });
+    expect(notify.waits.silenceMs).toEqual({ whatsapp: 300_000, sms: 5_000, voice: 600_000 });
+    expect(readConfig(fine).notify).toMatchObject({
+      rates: {},
+      countries: null,
+      dailyMax: 50,
+      quietHours: null,
+    });
   });
 
   it('goes over TLS as soon as an API key is set', () => {

@@ -2,7 +2,7 @@ import { claimDeliveries, nextDeliveryInMs, type DeliveryScope } from '../databa
 import { unfinishedNotifications } from '../database/notifications';
 import { routeEvents } from '../database/routing';
 import { activityName, withHeartbeat } from './heartbeat';
-import { sendFirstAttempts, type NotificationDeps } from './notifications';
+import { sendAttempts, type NotificationDeps } from './notification-sending';
 import type { RuleBook } from './rules';
 import { sendClaimed, type Rate, type SendingDeps } from './sending';
 
@@ -28,8 +28,9 @@ export interface DeliveryActivities {
   deliverEvents(input: { aggregateId: string; handOver: boolean }): Promise<{ waitMs: number | null }>;
 }
 
-export interface DeliveryDeps extends NotificationDeps, SendingDeps {
+export interface DeliveryDeps extends Omit<NotificationDeps, 'metrics'>, SendingDeps {
   rules: RuleBook;
+  metrics: NotificationDeps['metrics'] & SendingDeps['metrics'];
 }
 
 export function createDeliveryActivities(deps: DeliveryDeps): DeliveryActivities {
@@ -38,7 +39,7 @@ export function createDeliveryActivities(deps: DeliveryDeps): DeliveryActivities
       withHeartbeat(async () => {
         const route = await deps.rules.current();
         await routeEvents(deps.pool, { aggregateId, at: deps.now().toISOString() }, route);
-        await Promise.all([sendDue(deps, { aggregateId }), sendFirstAttempts(deps, aggregateId)]);
+        await Promise.all([sendDue(deps, { aggregateId }), sendAttempts(deps, { orderId: aggregateId })]);
         return handOverRest(deps, aggregateId, handOver);
       }),
   };

@@ -1,3 +1,4 @@
+import type { PhoneHash } from '../database/phone-hash';
 import type { Places } from '../domain/orders';
 import type { PaymentGateway } from '../gateways/payments';
 import type { Logger } from '../log';
@@ -26,6 +27,7 @@ export type Activities = OrderActivities &
 export interface ActivityDeps extends DeliveryDeps {
   gateway: PaymentGateway;
   places: Places;
+  phoneHash: PhoneHash;
   log: Pick<Logger, 'warn'>;
   eventRetentionDays: number;
 }

@@ -1,174 +1,205 @@
 import { Context } from '@temporalio/activity';
-import type { Channel, SendResult } from '../channels/channel';
-import { clampRetryAfterMs } from '../domain/deliveries';
+import type { Channel, FoundMessage } from '../channels/channel';
 import {
-  messageBody,
-  nextStep,
-  unsentRetryInMs,
-  type NotificationStep,
-  type NotificationWaits,
-} from '../domain/notifications';
-import {
-  claimAttempts,
   declareAmbiguous,
-  holdAttempt,
-  nextAttemptAfter,
   ownedSids,
   readAmbiguousAttempt,
-  readLatestAttempt,
-  recordAttempt,
   recordLookUp,
-  suppressAttempt,
-  type AttemptResult,
   type ClaimedAttempt,
+} from '../database/notification-attempts';
+import {
+  abandonAttempt,
+  adopt,
+  expireNotification,
+  holdAttempt,
+  markInWorkflow,
+  readNotification,
+  recordAnswer,
+  resendLost,
+  silentNotifications,
+  type StoredNotification,
 } from '../database/notifications';
-import { parkStep } from '../database/parked';
-import type { Pool } from '../database/pool';
-import { activityName, withHeartbeat } from './heartbeat';
-
-/** A claim may be sent for this long; a sender that was stopped for longer (a zombie) finds it over and sends nothing. */
-const SEND_WINDOW_MS = 5_000;
+import type { ChannelName } from '../domain/message-status';
+import { nextStep, type NotificationStep } from '../domain/notifications';
+import { renderContent } from '../domain/templates';
+import { withHeartbeat } from './heartbeat';
+import { sendAttempts, settledWith, type NotificationDeps } from './notification-sending';
+import type { Successors } from './successors';
 
 /** What became due meanwhile waits this long: a loop of activities must never be tight. */
 const WAIT_MS_MIN = 100;
+/** Silent messages that are woken by one query. */
+const SILENT_PAGE = 200;
+/** Clocks differ: who is woken a little early waits by itself. Source: two machines with NTP are within some 100 ms. */
+const SILENT_EARLY_MS = 2_000;
+
+/** What comes next for a notification, and when; at the end, how it ended. */
+export interface NextOfNotification {
+  kind: NotificationStep['kind'];
+  waitMs: number;
+  result?: { status: string; reason: string | null };
+}
 
 export interface NotificationActivities {
   /** Carries out the next step of a notification and tells what comes after it, and when. Idempotent by attempt. */
-  continueNotification(input: {
-    notificationId: string;
-  }): Promise<{ kind: NotificationStep['kind']; waitMs: number }>;
-}
-
-export interface NotificationDeps {
-  pool: Pool;
-  channels: Record<string, Channel>;
-  waits: NotificationWaits;
-  /** How long a call to the provider may take, in milliseconds. */
-  providerTimeoutMs: number;
-}
-
-/** Sends the first attempts of an order that are due. Part of the grouped delivery step. */
-export async function sendFirstAttempts(deps: NotificationDeps, orderId: string): Promise<void> {
-  const deadline = performance.now() + SEND_WINDOW_MS;
-  const claimed = await claimAttempts(deps.pool, {
-    orderId,
-    claimedBy: activityName(),
-    sendForMs: SEND_WINDOW_MS,
-  });
-  await Promise.all(claimed.map((attempt) => sendClaimed(deps, attempt, deadline)));
-}
-
-/** Makes one call for one claimed attempt and stores what came of it. The row said SENDING before this. */
-async function sendClaimed(deps: NotificationDeps, attempt: ClaimedAttempt, deadline: number): Promise<void> {
-  const channel = deps.channels[attempt.channel];
-  if (channel === undefined) throw new RangeError(`there is no channel ${attempt.channel}`);
-  if (performance.now() >= deadline) {
-    const late = { state: 'READY', code: 'claim_expired', retryInMs: 0 } as const;
-    await recordAttempt(deps.pool, attempt.attemptId, late);
-    return;
-  }
-  if (attempt.to === null) return suppressAttempt(deps.pool, attempt.attemptId);
-  const body = bodyOf(attempt);
-  const result = await channel.send({ to: attempt.to, body, attemptId: attempt.attemptId });
-  await recordAttempt(
-    deps.pool,
-    attempt.attemptId,
-    resultOf(result, unsentRetryInMs(attempt.sends, deps.waits)),
-  );
-}
-
-function bodyOf(attempt: ClaimedAttempt): string {
-  return messageBody(attempt.template, { orderId: attempt.orderId, ...attempt.facts });
-}
-
-function resultOf(result: SendResult, unsentRetryMs: number): AttemptResult {
-  const { latencyMs } = result;
-  switch (result.kind) {
-    case 'accepted':
-      return { state: 'ACCEPTED', messageSid: result.sid, providerStatus: result.status, latencyMs };
-    case 'rejected':
-      return { state: 'REJECTED', code: result.code, message: result.message, latencyMs };
-    case 'unsent': {
-      const retryInMs =
-        result.retryAfterMs === undefined ? unsentRetryMs : clampRetryAfterMs(result.retryAfterMs);
-      return { state: 'READY', code: result.code, message: result.message, latencyMs, retryInMs };
-    }
-    case 'ambiguous':
-      return { state: 'AMBIGUOUS', code: result.code, message: result.message, latencyMs };
-  }
+  continueNotification(input: { notificationId: string }): Promise<NextOfNotification>;
+  /** Starts the workflows of the messages that are silent by then. @param input.until - epoch milliseconds. Idempotent. */
+  wakeSilent(input: { until: number }): Promise<{ woken: number }>;
 }
 
 export function createNotificationActivities(
-  deps: NotificationDeps & { now: () => Date },
+  deps: NotificationDeps & { successors: Successors },
 ): NotificationActivities {
   const { pool } = deps;
-
-  async function read(notificationId: string): Promise<NotificationStep & { orderId?: string; now: number }> {
-    const latest = await readLatestAttempt(pool, notificationId);
-    if (latest === null) return { kind: 'done', now: 0 };
-    return { ...nextStep(latest, deps), orderId: latest.orderId, now: latest.now };
-  }
-
-  /** Asks the provider for a message that nobody knows the outcome of, and adopts the first that no attempt owns. */
-  async function lookUp(attemptId: string): Promise<void> {
-    const attempt = await readAmbiguousAttempt(pool, attemptId);
-    if (attempt === null) return;
-    const channel = deps.channels[attempt.channel];
-    if (channel === undefined) throw new RangeError(`there is no channel ${attempt.channel}`);
-    if (attempt.to === null) return suppressAttempt(pool, attemptId);
-    const found = await channel.find({ to: attempt.to, body: bodyOf(attempt), since: attempt.startedAt });
-    const owned = await ownedSids(
-      pool,
-      found.map((message) => message.sid),
-    );
-    const oldest = found.filter((message) => !owned.has(message.sid)).at(-1);
-    if (oldest === undefined) return recordLookUp(pool, attemptId, attempt.lookUps);
-    const adopted = {
-      state: 'ACCEPTED',
-      messageSid: oldest.sid,
-      providerStatus: oldest.status,
-      code: 'adopted',
-    } as const;
-    await recordAttempt(pool, attemptId, adopted);
-  }
-
-  async function carryOut(
-    step: Exclude<NotificationStep, { kind: 'done' }> & { orderId?: string },
-  ): Promise<void> {
-    const { attemptId } = step;
-    switch (step.kind) {
-      case 'send': {
-        const deadline = performance.now() + SEND_WINDOW_MS;
-        const claim = { attemptId, claimedBy: activityName(), sendForMs: SEND_WINDOW_MS };
-        for (const attempt of await claimAttempts(pool, claim)) await sendClaimed(deps, attempt, deadline);
-        return;
-      }
-      case 'declare_ambiguous':
-        return declareAmbiguous(pool, attemptId);
-      case 'look_up':
-        return lookUp(attemptId);
-      case 'resend':
-        return nextAttemptAfter(pool, attemptId);
-      case 'hold':
-        // Parked first: a crash between the two must not leave a held attempt that nobody sees.
-        await parkStep(pool, {
-          orderId: step.orderId!,
-          step: `notify:${attemptId}`,
-          reason: 'message_outcome_unknown',
-          workflowId: Context.current().info.workflowExecution?.workflowId ?? 'none',
-        });
-        return holdAttempt(pool, attemptId);
-    }
-  }
-
   return {
     continueNotification: ({ notificationId }) =>
       withHeartbeat(async () => {
-        const due = await read(notificationId);
-        if (due.kind !== 'done' && due.at <= due.now) await carryOut(due);
-        const next = await read(notificationId);
-        if (next.kind === 'done') return { kind: 'done', waitMs: 0 };
-        return { kind: next.kind, waitMs: Math.max(WAIT_MS_MIN, next.at - next.now) };
+        // Before anything is read: a report that comes after this wakes the workflow, one before it is seen here.
+        await markInWorkflow(pool, notificationId, true);
+        const before = await readNotification(pool, notificationId);
+        const due = await stepOf(deps, before);
+        if (before !== null && due.kind !== 'done' && due.at <= before.now)
+          await carryOut(deps, { notificationId, notification: before, step: due });
+        const after = await readNotification(pool, notificationId);
+        const next = await stepOf(deps, after);
+        if (after !== null && next.kind !== 'done')
+          return { kind: next.kind, waitMs: Math.max(WAIT_MS_MIN, next.at - after.now) };
+        await markInWorkflow(pool, notificationId, false);
+        return ended(after);
       }),
+    wakeSilent: ({ until }) => withHeartbeat(() => wakeSilent(deps, until)),
   };
+}
+
+async function stepOf(
+  deps: NotificationDeps,
+  notification: StoredNotification | null,
+): Promise<NotificationStep> {
+  if (notification === null) return { kind: 'done' };
+  const { template, templateVersion, now } = notification;
+  const { onAmbiguous } = await deps.templates.get(template, templateVersion);
+  const { waits, providerTimeoutMs } = deps;
+  return nextStep({ ...notification, onAmbiguous }, { waits, providerTimeoutMs, now });
+}
+
+function ended(notification: StoredNotification | null): NextOfNotification {
+  if (notification === null) return { kind: 'done', waitMs: 0 };
+  const { status, reason } = notification;
+  return { kind: 'done', waitMs: 0, result: { status, reason } };
+}
+
+async function carryOut(
+  deps: NotificationDeps,
+  due: {
+    notificationId: string;
+    notification: StoredNotification;
+    step: Exclude<NotificationStep, { kind: 'done' }>;
+  },
+): Promise<void> {
+  const { pool } = deps;
+  const { attemptId, kind } = due.step;
+  switch (kind) {
+    case 'send':
+      return sendAttempts(deps, { attemptId });
+    case 'expire':
+      return expireNotification(pool, due.notificationId);
+    case 'declare_ambiguous':
+      return declareAmbiguous(pool, attemptId);
+    case 'look_up':
+    case 'look_again':
+      return lookUp(deps, attemptId);
+    case 'resend':
+      return settledWith(deps, await resendLost(pool, attemptId));
+    case 'abandon':
+      return settledWith(deps, await abandonAttempt(pool, attemptId));
+    case 'hold':
+      return holdAttempt(pool, attemptId, Context.current().info.workflowExecution?.workflowId ?? 'none');
+    case 'ask':
+      return ask(deps, due.notification);
+  }
+}
+
+/** Asks the provider for a message that nobody knows the outcome of, and adopts one that no attempt owns. */
+async function lookUp(deps: NotificationDeps, attemptId: string): Promise<void> {
+  const { pool } = deps;
+  const attempt = await readAmbiguousAttempt(pool, attemptId);
+  if (attempt === null) return;
+  const { to, channels, startedAt: since } = attempt;
+  const [channel] = channels as [ChannelName];
+  // Without a number nobody can be looked for: the person was erased meanwhile.
+  if (to === null) {
+    settledWith(deps, await abandonAttempt(pool, attemptId));
+    return recordLookUp(pool, attemptId, attempt.lookUps);
+  }
+  const found = await channelOf(deps, channel).find({
+    to,
+    body: await bodyOf(deps, attempt, channel),
+    since,
+  });
+  const owned = await ownedSids(
+    pool,
+    found.map((message) => message.sid),
+  );
+  const message = ownOf(
+    channel,
+    found.filter(({ sid }) => !owned.has(sid)),
+  );
+  if (message === null) return recordLookUp(pool, attemptId, attempt.lookUps);
+  const { sid, ...report } = message;
+  settledWith(deps, await adopt(pool, { attemptId, sid, by: 'look_up', report }));
+}
+
+/**
+ * The oldest: each text names its order, so what else there is was sent again later. Calls have no text at the provider:
+ * of several, nobody can tell which one it is.
+ */
+function ownOf(channel: ChannelName, found: readonly FoundMessage[]): FoundMessage | null {
+  if (channel === 'voice' && found.length > 1) return null;
+  return found.at(-1) ?? null;
+}
+
+async function bodyOf(
+  deps: NotificationDeps,
+  attempt: ClaimedAttempt,
+  channel: ChannelName,
+): Promise<string> {
+  const definition = await deps.templates.get(attempt.template, attempt.templateVersion);
+  const { orderId, facts, person } = attempt;
+  const content = renderContent(definition, {
+    channel,
+    language: person.language,
+    facts: { orderId, ...facts },
+  });
+  if (content === null) throw new RangeError(`what was sent has no words on ${channel}`);
+  return content.body;
+}
+
+function channelOf(deps: NotificationDeps, name: ChannelName): Channel {
+  const channel = deps.channels[name];
+  if (channel === undefined) throw new RangeError(`there is no channel ${name}`);
+  return channel;
+}
+
+/** Nobody reported in time: what the provider says now counts, and if that is nothing final, it is silence. */
+async function ask(deps: NotificationDeps, { attempt, messageSid }: StoredNotification): Promise<void> {
+  if (messageSid === null) throw new RangeError('an accepted attempt has a sid');
+  // A channel that has no sender any more has nobody to ask.
+  const report = (await deps.channels[attempt.channel]?.read(messageSid)) ?? null;
+  const answer = { attemptId: attempt.attemptId, sid: messageSid, report };
+  settledWith(deps, await recordAnswer(deps.pool, answer));
+}
+
+async function wakeSilent(
+  deps: NotificationDeps & { successors: Successors },
+  until: number,
+): Promise<{ woken: number }> {
+  const at = new Date(Math.max(until, deps.now().getTime()) + SILENT_EARLY_MS).toISOString();
+  let woken = 0;
+  for (let after: string | null = null; ;) {
+    const page = await silentNotifications(deps.pool, { at, after, limit: SILENT_PAGE });
+    for (const notificationId of page) await deps.successors.notification(notificationId);
+    woken += page.length;
+    after = page.at(-1) ?? null;
+    if (page.length < SILENT_PAGE) return { woken };
+  }
 }

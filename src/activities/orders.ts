@@ -3,6 +3,7 @@ import type { Ending, OrderProgress, Places } from '../domain/orders';
 import { statesAfterCommit } from '../domain/orders';
 import { paymentIdOf } from '../database/ids';
 import * as orders from '../database/orders';
+import type { PhoneHash } from '../database/phone-hash';
 import type { Pool } from '../database/pool';
 import { readRequestBody } from '../database/requests';
 
@@ -24,9 +25,10 @@ export interface OrderActivities {
 export function createOrderActivities(deps: {
   pool: Pool;
   places: Places;
+  phoneHash: PhoneHash;
   now: () => Date;
 }): OrderActivities {
-  const { pool, places } = deps;
+  const { pool, places, phoneHash } = deps;
   const at = (): string => deps.now().toISOString();
   const readDecided = async (orderId: string): Promise<OrderProgress> => {
     const progress = await orders.readProgress(pool, orderId);
@@ -38,7 +40,7 @@ export function createOrderActivities(deps: {
       const asked = await readRequestBody(pool, orderId);
       if (asked !== null && asked.body !== null) {
         const order = { orderId, caller: asked.caller, request: asked.body };
-        const [placed] = await orders.placeOrders(pool, [order], { at: at(), places });
+        const [placed] = await orders.placeOrders(pool, [order], { at: at(), places, phoneHash });
         if (placed?.decidedNow === true && placed.state === 'done')
           return justCommitted(orderId, asked.body.payment.mode);
       }

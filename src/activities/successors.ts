@@ -1,12 +1,14 @@
 import { getClient } from '@temporalio/activity';
 import type { BacklogOwner } from '../database/backlog';
-import { wakeUps, type WakeUp } from '../workflows/messages';
+import { TASK_QUEUES, wakeUps, WORKFLOW_TYPES, workflowIds, type WakeUp } from '../workflows/messages';
 
 /** Starts, or wakes, the workflows that go on with what an activity leaves behind. */
 export interface Successors {
   /** @param aggregateId - of an order, or of a subject of callers' own events */
   delivery(aggregateId: string): Promise<void>;
   notification(notificationId: string): Promise<void>;
+  /** Looks after the messages that are silent by then. @param until - epoch milliseconds */
+  silence(until: number): Promise<void>;
   replay(replayId: string): Promise<void>;
 }
 
@@ -29,9 +31,22 @@ export const currentClient = getClient;
 export const successors: Successors = {
   delivery: (aggregateId) => wake(wakeUps.delivery(aggregateId)),
   notification: (notificationId) => wake(wakeUps.notification(notificationId)),
+  silence: startSilence,
   replay: (replayId) => wake(wakeUps.replay(replayId)),
 };
 
 async function wake<Input>({ workflowType, options }: WakeUp<Input>): Promise<void> {
   await getClient().workflow.signalWithStart(workflowType, options);
+}
+
+/** Of any number of senders, the first one starts it. */
+async function startSilence(until: number): Promise<void> {
+  await getClient().workflow.start(WORKFLOW_TYPES.silence, {
+    workflowId: workflowIds.silence(until),
+    taskQueue: TASK_QUEUES.notify,
+    args: [{ until }],
+    workflowIdConflictPolicy: 'USE_EXISTING',
+    workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+    staticSummary: 'messages that nobody reports on',
+  });
 }

@@ -56,43 +56,25 @@ async function appendNotification(
 ): Promise<void> {
   const notification = notificationOf(event);
   if (notification === null) return;
-  await client.query(
-    `with told as (
-       insert into aftercommit.notifications (notification_id, event_id, order_id, customer_id, template, created_at, updated_at)
-       values ($1, $2, $3, $4, $5, $6, $6) returning notification_id)
-     insert into aftercommit.notification_attempts (attempt_id, notification_id, order_id, n, channel, created_at)
-     select $7, notification_id, $3, 1, $8, $6 from told`,
-    [
-      notification.notificationId,
-      event.eventId,
-      event.orderId,
-      event.customerId,
-      notification.template,
-      event.at,
-      notification.attemptId,
-      notification.channel,
-    ],
-  );
+  const { eventId, orderId, at } = event;
+  await client.query('select aftercommit.tell($1, $2, $3, $4)', [
+    eventId,
+    orderId,
+    JSON.stringify(notification),
+    at,
+  ]);
 }
 
-/** Only text messages are sent for now, whatever the customer's channels say. */
-const FIRST_CHANNEL = 'sms';
-
-/** The message that an event causes, or null: its ids follow from the event, so a repeat makes the same rows. */
+/** The message that an event causes, or null, as `aftercommit.tell` takes it. Its ids follow from the event, so a repeat makes the same rows. */
 export function notificationOf(event: {
   type: OrderEventType;
   eventId: string;
   customerId: string;
-}): { notificationId: string; attemptId: string; template: string; channel: string } | null {
+}): { notification_id: string; attempt_id: string; template: string } | null {
   const template = templateFor(event.type);
   if (template === null) return null;
   const notificationId = notificationIdOf(event.eventId, event.customerId, template);
-  return {
-    notificationId,
-    attemptId: attemptIdOf(notificationId, FIRST_CHANNEL, 1),
-    template,
-    channel: FIRST_CHANNEL,
-  };
+  return { notification_id: notificationId, attempt_id: attemptIdOf(notificationId, 1), template };
 }
 
 /** What an envelope is made of. */

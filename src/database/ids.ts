@@ -42,8 +42,8 @@ export function notificationIdOf(eventId: string, customerId: string, template: 
   return uuidV5(eventId, `${template}\n${customerId}`);
 }
 
-export function attemptIdOf(notificationId: string, channel: string, n: number): string {
-  return uuidV5(notificationId, `${channel}\n${n}`);
+export function attemptIdOf(notificationId: string, n: number): string {
+  return uuidV5(notificationId, `attempt\n${n}`);
 }
 
 /** @param replayId - of the replay that sends the event again; null for its first delivery */

@@ -20,6 +20,12 @@ export interface Lag {
   pausedTargets: number;
   disabledTargets: number;
   runningReplays: number;
+  /** Messages whose outcome is unknown and that an operator decides about. */
+  heldAttempts: number;
+  /** Reports of providers on messages that no attempt has. */
+  parkedCallbacks: number;
+  /** Notifications without an end. */
+  pendingNotifications: { count: number; oldestSeconds: number };
 }
 
 /** One statement over partial indexes: it reads what is open and dead, never what is done. */
@@ -41,7 +47,11 @@ const READ = `
     (select count(*)::int from aftercommit.rules where state = 'PAUSED') as "pausedRules",
     (select count(*)::int from aftercommit.targets where state = 'PAUSED') as "pausedTargets",
     (select count(*)::int from aftercommit.targets where state = 'DISABLED') as "disabledTargets",
-    (select count(*)::int from aftercommit.replays where state = 'RUNNING') as "runningReplays"`;
+    (select count(*)::int from aftercommit.replays where state = 'RUNNING') as "runningReplays",
+    (select count(*)::int from aftercommit.notification_attempts where state = 'HELD') as "heldAttempts",
+    (select count(*)::int from aftercommit.provider_callbacks where attempt_id is null) as "parkedCallbacks",
+    (select json_build_object('count', count(*), 'oldestSeconds', coalesce(extract(epoch from now() - min(created_at)), 0)::float)
+     from aftercommit.notifications where status = 'PENDING') as "pendingNotifications"`;
 
 export interface LagReader {
   /** @throws DatabaseUnavailableError (retryable) */

@@ -22,6 +22,7 @@ import { statusAfterRefund } from '../domain/payments';
 import { appendEvent, notificationOf } from './events';
 import { eventIdOf, paymentIdOf } from './ids';
 import { pageOf, type Page } from './page';
+import type { PhoneHash } from './phone-hash';
 import { insertReceipt, lockOrder, readReceipt } from './receipts';
 import type { StoredAnswer } from './requests';
 import { statement, transaction, type Queryable } from './transaction';
@@ -33,7 +34,7 @@ import { statement, transaction, type Queryable } from './transaction';
 export async function placeOrders(
   pool: Pool,
   orders: { orderId: string; caller: string; request: OrderRequest }[],
-  context: { at: string; places: Places },
+  context: { at: string; places: Places; phoneHash: PhoneHash },
 ): Promise<PlacedOrder[]> {
   const rows = orders.map((order) => rowsOf(order, context));
   return statement<PlacedOrder>(
@@ -55,18 +56,19 @@ export interface PlacedOrder {
 /** One element of `place_orders`' argument. */
 function rowsOf(
   order: { orderId: string; caller: string; request: OrderRequest },
-  context: { at: string; places: Places },
+  context: { at: string; places: Places; phoneHash: PhoneHash },
 ): object {
   const { orderId, request } = order;
   const after = statesAfterCommit(request.payment.mode);
   const eventId = eventIdOf(orderId, after.event, 1);
   const customerId = request.customer.id;
-  const notification = notificationOf({ type: after.event, eventId, customerId });
   return {
     order_id: orderId,
     caller: order.caller,
     customer_id: customerId,
     phone: request.customer.phone,
+    phone_hash: context.phoneHash(request.customer.phone),
+    country: request.customer.country ?? null,
     channels: request.customer.channels,
     workflow_id: orderWorkflowId(orderId),
     status: after.status,
@@ -90,15 +92,7 @@ function rowsOf(
         seq: 1,
       },
     },
-    notification:
-      notification === null
-        ? null
-        : {
-            notification_id: notification.notificationId,
-            attempt_id: notification.attemptId,
-            template: notification.template,
-            channel: notification.channel,
-          },
+    notification: notificationOf({ type: after.event, eventId, customerId }),
     payment:
       request.payment.mode === 'none'
         ? null

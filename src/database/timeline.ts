@@ -1,4 +1,5 @@
 import type { Pool } from 'pg';
+import { NOT_NEEDED } from '../domain/notifications';
 import { statement } from './transaction';
 
 /** One thing that happened to an order. No personal data. */
@@ -13,6 +14,20 @@ export interface TimelineEntry {
 
 /** Entries at most; an order has some tens. */
 const ENTRIES_MAX = 1_000;
+
+/** What the codes mean that tell why a person was not reached. Source: Twilio, "Error and warning dictionary". */
+const CODES_IN_WORDS: Readonly<Record<string, string>> = {
+  '21610': 'the person opted out',
+  '30003': 'the phone cannot be reached',
+  '30004': 'blocked by the person or the carrier',
+  '30005': 'no such number',
+  '30006': 'a landline, or a carrier that cannot be reached',
+  '30007': 'filtered by the carrier',
+  '30008': 'the carrier says no more',
+  '63016': "outside WhatsApp's 24-hour window",
+  silence: 'no report in time',
+  answered_by_machine: 'a machine took the call',
+};
 
 /** Each part gives at, type, summary, data for the order $1. */
 const PARTS = [
@@ -33,11 +48,27 @@ const PARTS = [
                         'status', a.http_status, 'latencyMs', a.latency_ms, 'code', a.error_code)
    from aftercommit.delivery_attempts a join aftercommit.deliveries d using (delivery_id) join aftercommit.outbox o on o.id = d.event_id
    where d.aggregate_id = $1`,
-  `select coalesce(a.finished_at, a.started_at, a.created_at), 'notification.' || lower(a.state),
-     t.template || ' by ' || a.channel || case when a.message_sid is null then '' else ' (' || a.message_sid || ')' end,
+  // One line for what came of the call, one for what became of the message.
+  `select coalesce(a.accepted_at, a.finished_at, a.started_at, a.created_at), 'notification.' || lower(a.state),
+     t.template || ' by ' || a.channel || coalesce(' (' || a.message_sid || ')', '')
+       || case when a.state = 'ACCEPTED' or a.error_code is null then '' else ': ' || a.error_code || coalesce(', ' || a.error, '') end,
      jsonb_build_object('notificationId', t.notification_id, 'attempt', a.n, 'channel', a.channel, 'messageSid', a.message_sid,
-                        'code', a.error_code, 'latencyMs', a.latency_ms, 'wasAmbiguous', a.was_ambiguous)
-   from aftercommit.notification_attempts a join aftercommit.notifications t using (notification_id) where a.order_id = $1`,
+                        'code', case when a.state = 'ACCEPTED' then null else a.error_code end, 'latencyMs', a.latency_ms,
+                        'wasAmbiguous', a.was_ambiguous, 'resolvedBy', a.resolved_by)
+   from aftercommit.notification_attempts a join aftercommit.notifications t using (notification_id)
+   where a.order_id = $1 and a.error_code is distinct from '${NOT_NEEDED}'`,
+  `select a.outcome_at, 'notification.' || a.outcome,
+     t.template || ' by ' || a.channel || coalesce(': ' || a.error_code || coalesce(' (' || ($2::jsonb ->> a.error_code) || ')', ''), ''),
+     jsonb_build_object('notificationId', t.notification_id, 'attempt', a.n, 'channel', a.channel, 'messageSid', a.message_sid,
+                        'status', a.provider_status, 'answeredBy', a.answered_by, 'code', a.error_code)
+   from aftercommit.notification_attempts a join aftercommit.notifications t using (notification_id)
+   where a.order_id = $1 and a.state = 'ACCEPTED' and a.outcome is not null`,
+  `select (s ->> 'at')::timestamptz, 'notification.skipped', t.template || ' not by ' || (s ->> 'channel') || ': ' || (s ->> 'code'),
+     jsonb_build_object('notificationId', t.notification_id, 'channel', s ->> 'channel', 'code', s ->> 'code')
+   from aftercommit.notifications t, jsonb_array_elements(t.skipped) as s where t.order_id = $1`,
+  `select t.ended_at, 'notification.ended', t.template || ': ' || t.status || coalesce(', ' || t.reason, ''),
+     jsonb_build_object('notificationId', t.notification_id, 'status', t.status, 'reason', t.reason)
+   from aftercommit.notifications t where t.order_id = $1 and t.ended_at is not null`,
   // Money: when it was asked for, and when the answer was definite. The receipts never change after that.
   `select r.created_at, 'payment.intended', p.amount_minor || ' ' || p.currency, jsonb_build_object('paymentId', p.payment_id)
    from aftercommit.step_receipts r join aftercommit.payments p on p.order_id = r.order_id and r.step = 'pay:' || p.payment_id
@@ -57,11 +88,16 @@ const PARTS = [
    from aftercommit.parked_steps where order_id = $1`,
 ];
 
+/** What one transaction did has one time: then the parts' order tells what led to what. */
+const ENTRIES = PARTS.map(
+  (part, position) => `select p.*, ${position} as part from (${part}) as p (at, type, summary, data)`,
+).join(' union all ');
+
 /** What happened to an order, oldest first. */
 export async function readTimeline(pool: Pool, orderId: string): Promise<TimelineEntry[]> {
   return statement<TimelineEntry>(
     pool,
-    `select at, type, summary, data from (${PARTS.join(' union all ')}) as entries order by at, type limit ${ENTRIES_MAX}`,
-    [orderId],
+    `select at, type, summary, data from (${ENTRIES}) as entries order by at, part limit ${ENTRIES_MAX}`,
+    [orderId, JSON.stringify(CODES_IN_WORDS)],
   );
 }

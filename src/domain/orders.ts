@@ -31,7 +31,13 @@ export interface OrderLine {
 
 /** The body of `POST /v1/orders` after it was checked. The only place in memory where personal data is carried. */
 export interface OrderRequest {
-  customer: { id: string; phone: string; channels: string[] };
+  customer: {
+    id: string;
+    phone: string;
+    channels: string[];
+    /** ISO 3166 of the number, as far as it can be told. */
+    country?: string | null | undefined;
+  };
   lines: OrderLine[];
   currency: string;
   payment: { mode: PaymentMode; method?: string | undefined; deadlineSeconds?: number | undefined };

@@ -3,6 +3,7 @@ import helmet from 'helmet';
 import { MethodNotAllowedError, ShuttingDownError } from '../errors';
 import { authenticate } from './authentication';
 import { connectionsRouter } from './connections';
+import { customersRouter } from './customers';
 import { deliveriesRouter } from './deliveries';
 import type { HttpDeps } from './deps';
 import { docsRouter } from './docs';
@@ -10,8 +11,10 @@ import { eventsRouter } from './events';
 import type { Health } from './health';
 import { inventoryRouter } from './inventory';
 import { measureRequests, metricsRouter } from './metrics';
+import { notificationsRouter } from './notifications';
 import { ordersRouter } from './orders';
 import { pausingRouter } from './pausing';
+import { preferencesRouter } from './preferences';
 import { problemHandler, unknownRoute } from './problems';
 import { limitRequests } from './rate-limit';
 import { redrivesRouter } from './redrives';
@@ -23,6 +26,9 @@ import { rulesRouter } from './rules';
 import { limitHeaders } from './server';
 import { statusRouter } from './status';
 import { targetsRouter } from './targets';
+import { templateTrialsRouter } from './template-trials';
+import { templatesRouter } from './templates';
+import { twilioWebhooksRouter } from './twilio-webhooks';
 
 export type { Access, HttpDeps, RateLimit } from './deps';
 export type { ApiKey, Scope } from './authentication';
@@ -52,6 +58,8 @@ export function createApp(deps: HttpDeps): Express {
     refuseTrace,
   );
   app.use(statusRouter(deps), metricsRouter(deps), refuseWhileDraining(deps.health), docsRouter(deps));
+  // Without a key, and without a caller's limit: whoever is not Twilio is refused by the signature.
+  app.use(twilioWebhooksRouter(deps));
   app.use('/v1', guard(deps));
   app.use(
     ordersRouter(deps),
@@ -66,6 +74,11 @@ export function createApp(deps: HttpDeps): Express {
     redrivesRouter(deps),
     deliveriesRouter(deps),
     replaysRouter(deps),
+    templatesRouter(deps),
+    templateTrialsRouter(deps),
+    preferencesRouter(deps),
+    notificationsRouter(deps),
+    customersRouter(deps),
   );
   app.use(unknownRoute);
   app.use(problemHandler(deps.log));

@@ -50,6 +50,11 @@ export async function wakeReplay(deps: Starting, replayId: string): Promise<void
   await wake(deps, wakeUps.replay(replayId));
 }
 
+/** Starts a notification's workflow, or tells the one that runs that something changed. */
+export async function wakeNotification(deps: Starting, notificationId: string): Promise<void> {
+  await wake(deps, wakeUps.notification(notificationId));
+}
+
 async function wake<Input>(deps: Starting, { workflowType, options }: WakeUp<Input>): Promise<void> {
   await acknowledged(deps, options.workflowId, () =>
     deps.temporal.workflow.signalWithStart(workflowType, options),

@@ -1,6 +1,7 @@
 import type { Client } from '@temporalio/client';
 import type { Installation } from '../database/installation';
 import type { LagReader } from '../database/lag';
+import type { PhoneHash } from '../database/phone-hash';
 import type { Pool } from '../database/pool';
 import type { SecretBox } from '../database/secrets';
 import type { Places } from '../domain/orders';
@@ -22,6 +23,14 @@ export interface Access {
   rateLimit: RateLimit | null;
 }
 
+/** What tells webhooks of Twilio from anybody else's. */
+export interface TwilioWebhooks {
+  /** Whether the form came from Twilio. @param request.url - the public one, with its query */
+  isSigned(request: { url: string; params: Record<string, string | string[]>; signature: string }): boolean;
+  /** Whether the callback's token is the one that was given out for this attempt. */
+  isFrom(attemptId: string, token: string): boolean;
+}
+
 /** What the routes need from outside of this room. Whoever makes them closes them. */
 export interface HttpDeps {
   pool: Pool;
@@ -33,11 +42,16 @@ export interface HttpDeps {
   access: Access;
   /** Targets on loopback and private networks, for development. */
   allowPrivateTargets: boolean;
+  /** ISO 3166 codes of the countries that people are told in; null: all. Orders with other numbers are refused. */
+  countries: ReadonlySet<string> | null;
   /** Started and stopped by whoever makes it. */
   health: Health;
   lag: LagReader;
-  metrics: Pick<Metrics, 'httpRequest' | 'text' | 'contentType'>;
+  metrics: Pick<Metrics, 'httpRequest' | 'providerCallback' | 'notificationSettled' | 'text' | 'contentType'>;
   version: string;
   /** Where callers reach the service; null when nobody said. */
   publicUrl: string | null;
+  twilio: TwilioWebhooks;
+  /** Numbers are searched and remembered by it, never by themselves. */
+  phoneHash: PhoneHash;
 }

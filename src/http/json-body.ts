@@ -55,7 +55,7 @@ function decode(bytes: Buffer): string {
 }
 
 /** Bytes as they came. Compressed bodies are refused: 64 KB need no compression, and nothing can explode. */
-async function readBody(req: Request): Promise<Buffer> {
+export async function readBody(req: Request): Promise<Buffer> {
   const encoding = req.headers['content-encoding'] ?? 'identity';
   if (encoding.trim().toLowerCase() !== 'identity') {
     throw new UnsupportedMediaTypeError('Send the body without Content-Encoding.');

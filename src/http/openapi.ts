@@ -1,11 +1,14 @@
 import { OpenApiGeneratorV31, OpenAPIRegistry } from '@asteasolutions/zod-to-openapi';
 import { connectionOperations } from './connections';
+import { customerOperations } from './customers';
 import { deliveryOperations } from './deliveries';
 import { eventOperations } from './events';
 import { inventoryOperations } from './inventory';
 import { metricsOperations } from './metrics';
+import { notificationOperations } from './notifications';
 import { orderOperations } from './orders';
 import { pausingOperations } from './pausing';
+import { preferenceOperations } from './preferences';
 import { redriveOperations } from './redrives';
 import { refundOperations } from './refunds';
 import { replayOperations } from './replays';
@@ -14,6 +17,9 @@ import { ruleOperations } from './rules';
 import { ProblemDocument } from './schemas';
 import { statusOperations } from './status';
 import { targetOperations } from './targets';
+import { templateTrialOperations } from './template-trials';
+import { templateOperations } from './templates';
+import { twilioWebhookOperations } from './twilio-webhooks';
 
 const OPERATIONS = [
   ...orderOperations,
@@ -28,6 +34,12 @@ const OPERATIONS = [
   ...deliveryOperations,
   ...redriveOperations,
   ...replayOperations,
+  ...templateOperations,
+  ...templateTrialOperations,
+  ...preferenceOperations,
+  ...notificationOperations,
+  ...customerOperations,
+  ...twilioWebhookOperations,
   ...statusOperations,
   ...metricsOperations,
 ];

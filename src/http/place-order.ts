@@ -12,6 +12,7 @@ import { readJsonBody } from './json-body';
 import { NewOrder } from './new-order';
 import { acceptedView, decidedAnswer } from './order-views';
 import { awaitDecision, ensureStarted, type StartableOrder } from './order-workflow';
+import { assertAllowedCountry, countryOf } from './phone-numbers';
 import { waitMsOf } from './prefer';
 import { PROBLEM_MEDIA_TYPE } from './problems';
 import { checkBody } from './validation';
@@ -57,13 +58,15 @@ async function readPlacedRequest(deps: HttpDeps, req: Request, caller: string): 
   const key = idempotencyKeyOf(req);
   const sent = await readJsonBody(req);
   const body = checkBody(NewOrder, sent);
+  const country = countryOf(body.customer.phone);
+  assertAllowedCountry(country, deps.countries, '/customer/phone');
   const { installation } = deps;
   return {
     orderId: orderIdOf(installation.namespace, caller, key),
     caller,
     // Over the body as it was sent: a default that changes later must not make a repeat look like another order.
     fingerprint: fingerprintOf(installation, 'POST', '/v1/orders', sent),
-    body,
+    body: { ...body, customer: { ...body.customer, country } },
   };
 }
 

@@ -8,8 +8,8 @@ import { z } from './zod';
 export const QUANTITY_MAX = 1_000_000;
 export const UNIT_PRICE_MINOR_MAX = 1_000_000_000_000;
 export const AMOUNT_MINOR_MAX = 1_000_000_000_000_000;
-const PAGE_LIMIT_MAX = 200;
-const PAGE_LIMIT_DEFAULT = 50;
+export const PAGE_LIMIT_MAX = 200;
+export const PAGE_LIMIT_DEFAULT = 50;
 /** Longer than any cursor that was given out. */
 const CURSOR_LENGTH_MAX = 512;
 

@@ -2,6 +2,7 @@ export { orderWorkflow } from './orders';
 export { refundWorkflow } from './refunds';
 export { deliveryWorkflow } from './deliveries';
 export { notificationWorkflow } from './notifications';
+export { silenceWorkflow } from './silence';
 export { replayWorkflow } from './replays';
 export { redriveWorkflow } from './redrives';
 export { backlogWorkflow } from './backlogs';

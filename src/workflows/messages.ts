@@ -22,6 +22,11 @@ export interface NotificationInput {
   notificationId: string;
 }
 
+/** Messages that no report came for until then: epoch milliseconds. */
+export interface SilenceInput {
+  until: number;
+}
+
 /** An order, or a subject of callers' own events. */
 export interface DeliveryInput {
   aggregateId: string;
@@ -52,6 +57,7 @@ export const WORKFLOW_TYPES = {
   refund: 'refundWorkflow',
   delivery: 'deliveryWorkflow',
   notification: 'notificationWorkflow',
+  silence: 'silenceWorkflow',
   replay: 'replayWorkflow',
   redrive: 'redriveWorkflow',
   backlog: 'backlogWorkflow',
@@ -65,6 +71,7 @@ export const workflowIds = {
   refund: (refundId: string): string => `refund/${refundId}`,
   delivery: (aggregateId: string): string => `deliver/${aggregateId}`,
   notification: (notificationId: string): string => `notify/${notificationId}`,
+  silence: (until: number): string => `silence/${new Date(until).toISOString()}`,
   replay: (replayId: string): string => `replay/${replayId}`,
   redrive: (redriveId: string): string => `redrive/${redriveId}`,
   targetTest: ({ target, testId }: TargetTestInput): string => `test/${target}/${testId}`,

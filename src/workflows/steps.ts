@@ -107,6 +107,15 @@ export const { continueNotification } = proxyActivities<Activities>({
   summary: 'next step of a message',
 });
 
+/** A call to Temporal for each message that stayed silent: few, unless the reports are lost. */
+export const { wakeSilent } = proxyActivities<Activities>({
+  taskQueue: TASK_QUEUES.notify,
+  startToCloseTimeout: '10m',
+  heartbeatTimeout: '10s',
+  retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '1m' },
+  summary: 'ask after silent messages',
+});
+
 /** One attempt: somebody looks at the answer. Longer than a target's longest time-out (30 s). */
 export const { testTarget } = proxyActivities<Activities>({
   taskQueue: TASK_QUEUES.publish,

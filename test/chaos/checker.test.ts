@@ -117,8 +117,9 @@ async function event(orderId: string, type: string, seq: number): Promise<void> 
   if (type === 'order.placed') return;
   await client.query(
     `with told as (
-       insert into aftercommit.notifications (notification_id, event_id, order_id, customer_id, template, created_at, updated_at)
-       values ($1, $2, $3, 'cus_1', $4, $5, $5) returning notification_id)
+       insert into aftercommit.notifications (notification_id, event_id, order_id, customer_id, template, template_version, channels,
+                                              status, expires_at, created_at, updated_at)
+       values ($1, $2, $3, 'cus_1', $4, 1, '{sms}', 'DELIVERED', $5, $5, $5) returning notification_id)
      insert into aftercommit.notification_attempts (attempt_id, notification_id, order_id, n, channel, state, message_sid, created_at)
      select $6, notification_id, $3, 1, 'sms', 'ACCEPTED', $7, $5 from told`,
     [nameBasedId(id, 'notification'), id, orderId, type, AT, nameBasedId(id, 'attempt'), `SM-${id}`],
@@ -240,6 +241,11 @@ const PLANTS: [name: string, what: string, plant: Plant][] = [
     'a message that is still to be sent',
     sql(`update aftercommit.notification_attempts set state = 'SENDING'`),
   ],
+  [
+    'INV-LIVE',
+    'a notification that is open and that nobody holds',
+    sql(`update aftercommit.notifications set status = 'PENDING' where event_id = $1`, CONFIRMED),
+  ],
   ['INV-NO-LOSS', 'an event that was never routed', sql(`update aftercommit.outbox set routed_at = null`)],
   ['INV-NO-LOSS', 'a delivery that is still open', sql(`update aftercommit.deliveries set state = 'READY'`)],
   ['INV-NO-LOSS', 'a target that was left out', sql(`delete from aftercommit.deliveries`)],
@@ -272,6 +278,27 @@ const PLANTS: [name: string, what: string, plant: Plant][] = [
       clean.twilio.push({ type: 'accepted', at: AT, sid: 'SM-2', body: `Order #${FREE} confirmed.` }),
   ],
   ['INV-NOTIFY-ONE', 'no message', (clean) => clean.twilio.splice(0, 2)],
+  [
+    'INV-NOTIFY-ONE',
+    'a call that nobody made for it',
+    (clean) =>
+      clean.twilio.push({
+        type: 'accepted',
+        at: AT,
+        sid: 'CA-1',
+        channel: 'voice',
+        twiml: '<Response/>',
+        statusCallback: `http://127.0.0.1/webhooks/twilio/status?na=${nameBasedId(CONFIRMED, 'attempt')}&t=x`,
+      }),
+  ],
+  [
+    'INV-NOTIFY-ONE',
+    'nobody told, without a reason',
+    sql(
+      `update aftercommit.notification_attempts set state = 'REJECTED', message_sid = null where message_sid = $1`,
+      `SM-${CONFIRMED}`,
+    ),
+  ],
   [
     'INV-NOTIFY-ACCOUNTED',
     'a message that no attempt owns',

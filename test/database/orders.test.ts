@@ -12,6 +12,7 @@ import { acceptRequest, readRequest } from '../../src/database/requests';
 import { uuidV5 } from '../../src/database/ids';
 import type { OrderRequest, PaymentMode } from '../../src/domain/orders';
 import { createTestDatabase, type TestDatabase } from '../support/database';
+import { phoneHash } from './place';
 
 const NAMESPACE = '00000000-0000-4000-8000-000000000000';
 const PLACES = { temporalUiUrl: null, namespace: 'default' };
@@ -35,7 +36,11 @@ function request(sku: string, quantity: number, mode: PaymentMode = 'none'): Ord
 async function place(name: string, body: OrderRequest): Promise<string> {
   const orderId = uuidV5(NAMESPACE, name);
   await acceptRequest(database.pool, { orderId, caller: 'test', fingerprint: name, body });
-  await placeOrders(database.pool, [{ orderId, caller: 'test', request: body }], { at: AT, places: PLACES });
+  await placeOrders(database.pool, [{ orderId, caller: 'test', request: body }], {
+    at: AT,
+    places: PLACES,
+    phoneHash,
+  });
   return orderId;
 }
 
@@ -83,7 +88,9 @@ describe('placing an order', () => {
     const order = { orderId, caller: 'test', request: body };
 
     const results = await Promise.all(
-      Array.from({ length: 50 }, () => placeOrders(database.pool, [order], { at: AT, places: PLACES })),
+      Array.from({ length: 50 }, () =>
+        placeOrders(database.pool, [order], { at: AT, places: PLACES, phoneHash }),
+      ),
     );
 
     expect(results.flat().filter((row) => row.decidedNow)).toHaveLength(1);
@@ -99,7 +106,7 @@ describe('placing an order', () => {
     }));
 
     const results = await Promise.all(
-      orders.map((order) => placeOrders(database.pool, [order], { at: AT, places: PLACES })),
+      orders.map((order) => placeOrders(database.pool, [order], { at: AT, places: PLACES, phoneHash })),
     );
 
     expect(results.flat().filter((row) => row.state === 'done')).toHaveLength(10);
@@ -116,7 +123,7 @@ describe('placing an order', () => {
       request: request('E', quantity),
     }));
 
-    const results = await placeOrders(database.pool, orders, { at: AT, places: PLACES });
+    const results = await placeOrders(database.pool, orders, { at: AT, places: PLACES, phoneHash });
 
     expect(results.map((row) => row.state)).toEqual(['done', 'refused', 'done', 'refused']);
     expect(await readStock(database.pool, 'E')).toMatchObject({ available: 0, sold: 2 });

@@ -3,26 +3,34 @@ import { acceptRequest } from '../../src/database/requests';
 import { setAvailable } from '../../src/database/inventory';
 import { paymentIdOf, uuidV5 } from '../../src/database/ids';
 import { intendPayment, readPayment, recordPayment } from '../../src/database/payments';
+import { createPhoneHash } from '../../src/database/phone-hash';
 import type { Pool } from '../../src/database/pool';
 import type { PaymentMode } from '../../src/domain/orders';
 
 const NAMESPACE = '00000000-0000-4000-8000-000000000000';
 export const AT = '2026-01-02T03:04:05.678Z';
+export const phoneHash = createPhoneHash(Buffer.alloc(32, 7));
 
 /** Commits an order of one line over 20.00 EUR, as its workflow would. Returns its id. */
-export async function placeOne(pool: Pool, name: string, mode: PaymentMode = 'none'): Promise<string> {
+export async function placeOne(
+  pool: Pool,
+  name: string,
+  mode: PaymentMode = 'none',
+  order: { at?: string; channels?: string[]; phone?: string; customerId?: string } = {},
+): Promise<string> {
+  const { at = AT, channels = ['sms'], phone = '+14155550100', customerId = 'cus_1' } = order;
   const orderId = uuidV5(NAMESPACE, name);
   const sku = `SKU-${name}`;
   await setAvailable(pool, { sku, available: 10, actor: 'test', reason: 'test' });
   const request = {
-    customer: { id: 'cus_1', phone: '+14155550100', channels: ['sms'] },
+    customer: { id: customerId, phone, channels, country: 'US' },
     lines: [{ sku, quantity: 2, unitPriceMinor: 1000 }],
     currency: 'EUR',
     payment: mode === 'none' ? { mode } : { mode, method: 'tok_visa' },
   };
   await acceptRequest(pool, { orderId, caller: 'test', fingerprint: name, body: request });
   const places = { temporalUiUrl: null, namespace: 'default' };
-  await placeOrders(pool, [{ orderId, caller: 'test', request }], { at: AT, places });
+  await placeOrders(pool, [{ orderId, caller: 'test', request }], { at, places, phoneHash });
   return orderId;
 }
 

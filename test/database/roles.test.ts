@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { backlogOwners, countBacklogs } from '../../src/database/backlog';
 import { deleteConnection, openConnection, putConnection } from '../../src/database/connections';
-import { readContact } from '../../src/database/customers';
 import { claimDeliveries, nextDeliveryInMs, postponeDeliveries } from '../../src/database/deliveries';
 import { listDeliveries } from '../../src/database/delivery-views';
 import { dueWorkflowStarts, recordStartFailed, recordWorkflowStarted } from '../../src/database/enqueued';
@@ -13,7 +12,29 @@ import { readInstallation } from '../../src/database/installation';
 import { setAvailable } from '../../src/database/inventory';
 import { createLagReader } from '../../src/database/lag';
 import { migrate, missingMigrations } from '../../src/database/migrate';
-import { claimAttempts, declareAmbiguous, nextAttemptAfter } from '../../src/database/notifications';
+import { eraseCustomer, readContact } from '../../src/database/customers';
+import { recordInbound } from '../../src/database/inbound';
+import {
+  claimAttempts,
+  declareAmbiguous,
+  moveAttempt,
+  recordAccepted,
+  recordAmbiguous,
+  recordUnsent,
+} from '../../src/database/notification-attempts';
+import { cancelNotification, resendNotification } from '../../src/database/notification-operations';
+import { countNotifications } from '../../src/database/notification-counts';
+import { listNotifications, listUnknownCallbacks } from '../../src/database/notification-views';
+import {
+  holdAttempt,
+  markInWorkflow,
+  recordRejected,
+  resendLost,
+  silentNotifications,
+} from '../../src/database/notifications';
+import { putPreferences, readWishes, setOptOut } from '../../src/database/preferences';
+import { recordReport } from '../../src/database/provider-reports';
+import { putTemplate, readTemplate } from '../../src/database/templates';
 import { beginEnding, closeTransaction, endOrder, placeOrders } from '../../src/database/orders';
 import { listOrders, readOrder, settleOrder, storeAnswer } from '../../src/database/orders';
 import { parkStep, unparkStep } from '../../src/database/parked';
@@ -31,7 +52,7 @@ import { deleteTarget, disableTarget, setTargetState } from '../../src/database/
 import { readTimeline } from '../../src/database/timeline';
 import { createTestDatabase, silentLog, type TestDatabase } from '../support/database';
 import { claimOf, dead, delivered, logTargets, record } from './bus-fixtures';
-import { AT, captureOne } from './place';
+import { AT, captureOne, phoneHash } from './place';
 
 /** The roles of docs/deployment-security.md, made by the very statements of that page. */
 
@@ -99,10 +120,24 @@ async function place(name: string): Promise<string> {
     payment: { mode: 'charge' as const, method: 'tok_visa' },
   };
   await acceptRequest(api, { orderId, caller: 'test', fingerprint: name, body: request });
-  const [placed] = await placeOrders(worker, [{ orderId, caller: 'test', request }], { at: AT, places });
+  const [placed] = await placeOrders(worker, [{ orderId, caller: 'test', request }], {
+    at: AT,
+    places,
+    phoneHash,
+  });
   expect(placed).toMatchObject({ state: 'done' });
   return orderId;
 }
+
+/** What a sender takes up of an order, or one attempt of it. */
+const messagesOf = (pool: Pool, which: { orderId: string } | { attemptId: string }) =>
+  claimAttempts(pool, {
+    ...which,
+    claimedBy: 'me',
+    sendForMs: 1_000,
+    silenceMs: { sms: 1, whatsapp: 1, voice: 1 },
+    isCounted: true,
+  });
 
 const toRole =
   (targetName = 'role') =>
@@ -175,10 +210,83 @@ describe('the role of the worker', () => {
     expect(await closeTransaction(worker, never)).toMatchObject({ code: 'transaction_closed' });
     await parkStep(worker, { orderId: paid, step: 's', reason: 'r', workflowId: 'w' });
     await unparkStep(worker, { orderId: paid, step: 's' });
-    const [attempt] = await claimAttempts(worker, { orderId: paid, claimedBy: 'me', sendForMs: 1_000 });
-    await declareAmbiguous(worker, attempt!.attemptId);
-    await nextAttemptAfter(worker, attempt!.attemptId);
     expect(await readContact(worker, paid)).toEqual({ id: 'cus_1', phone: '+14155550100' });
+  });
+
+  it('tells people, and finds out what became of it', async () => {
+    const orderId = await place('told');
+    await captureOne(worker, orderId);
+    await settleOrder(worker, { orderId, epoch: 1, at: AT });
+    const [first] = await messagesOf(worker, { orderId });
+    const { attemptId, notificationId } = first!;
+    await recordUnsent(worker, { attemptId, claimedBy: 'me', retryInMs: 0, code: 'later' });
+    await messagesOf(worker, { attemptId });
+    const skipped = [{ channel: 'whatsapp', code: 'no_content' }] as const;
+    await moveAttempt(worker, { attemptId, claimedBy: 'me', channel: 'sms', skipped, silenceMs: 1 });
+    await recordAmbiguous(worker, { attemptId, code: 'timeout', message: 'no answer', latencyMs: 1 });
+    await resendLost(worker, attemptId);
+    await markInWorkflow(worker, notificationId, true);
+    const [second] = await messagesOf(worker, { orderId });
+    await declareAmbiguous(worker, second!.attemptId);
+    await holdAttempt(worker, second!.attemptId, 'notify/role');
+    expect(await resendNotification(api, { notificationId, channel: null, actor: 'test' })).toBe('resent');
+    const [third] = await messagesOf(worker, { orderId });
+    await recordAccepted(worker, {
+      attemptId: third!.attemptId,
+      sid: 'SM-role',
+      status: 'queued',
+      rank: 2,
+      latencyMs: 1,
+    });
+    const silent = { at: new Date(Date.now() + 60_000).toISOString(), after: null, limit: 10 };
+    expect(await silentNotifications(worker, silent)).toContain(notificationId);
+    const report = { sid: 'SM-role', attemptId: null, errorCode: '30003', answeredBy: null };
+    expect(await recordReport(api, { ...report, status: 'undelivered' })).toMatchObject({ known: true });
+    expect(await recordReport(api, { ...report, sid: 'SM-unknown', status: 'sent' })).toMatchObject({
+      known: false,
+    });
+    await resendNotification(api, { notificationId, channel: 'voice', actor: 'test' });
+    expect(await cancelNotification(api, { notificationId, actor: 'test' })).toBe('cancelled');
+    expect((await listNotifications(api, { orderId, ...page })).data).toMatchObject([
+      { status: 'SUPPRESSED' },
+    ]);
+    expect((await listUnknownCallbacks(api, page)).data).toMatchObject([{ messageSid: 'SM-unknown' }]);
+    const counts = await countNotifications(api, {
+      from: '2026-01-01T00:00:00Z',
+      to: '2026-01-31T00:00:00Z',
+    });
+    expect(counts).toBeDefined();
+  });
+
+  it("remembers and forgets a person's wishes", async () => {
+    const orderId = await place('wishes');
+    await captureOne(worker, orderId);
+    await settleOrder(worker, { orderId, epoch: 1, at: AT });
+    const wishes = { channels: null, language: 'de', timeZone: null, quietHours: null };
+    await putPreferences(api, { customerId: 'cus_1', preferences: wishes, actor: 'test' });
+    await setOptOut(api, { customerId: 'cus_1', channel: 'sms', isOptedOut: true, actor: 'test' });
+    await recordInbound(api, { phoneHash: phoneHash('+14155550100'), channel: 'sms', wish: 'start' });
+    expect(await readWishes(api, 'cus_1')).toMatchObject({ language: 'de' });
+    const [attempt] = await messagesOf(worker, { orderId });
+    const refusal = { attemptId: attempt!.attemptId, code: '21610', message: 'unsubscribed', latencyMs: 1 };
+    await recordRejected(worker, refusal);
+
+    expect(await eraseCustomer(api, { customerId: 'cus_1', actor: 'test' })).toBe('erased');
+
+    expect(await readContact(worker, orderId)).toBeNull();
+  });
+
+  it('keeps the words of messages', async () => {
+    const template = await readTemplate(api, 'order.confirmed', null);
+    const { definition } = template!;
+    await putTemplate(api, {
+      name: 'order.confirmed',
+      definition: { ...definition, urgent: !definition.urgent },
+      actor: 'test',
+    });
+    expect(await readTemplate(api, 'order.confirmed', null)).toMatchObject({
+      version: template!.version + 1,
+    });
   });
 
   it('removes events that are older than their retention, and nothing else', async () => {

@@ -92,6 +92,8 @@ export interface NewOrder {
   unitPriceMinor?: number;
   customerId?: string;
   phone?: string;
+  /** Default: text messages only. */
+  channels?: string[];
   /** A payment method makes it `charge`. */
   method?: string;
   /** `Prefer: wait=N`, seconds. */
@@ -332,6 +334,11 @@ function environmentOf(
     TWILIO_ACCOUNT_SID: `AC${'0'.repeat(32)}`,
     TWILIO_AUTH_TOKEN: 'fake',
     TWILIO_FROM: '+15005550006',
+    TWILIO_WHATSAPP_FROM: '+15005550006',
+    TWILIO_VOICE_FROM: '+15005550006',
+    AFTERCOMMIT_PUBLIC_URL: `http://127.0.0.1:${port}`,
+    // One number for all orders of a test.
+    AFTERCOMMIT_NOTIFY_DAILY_MAX: '0',
     AFTERCOMMIT_TWILIO_URL: fakes.twilio,
     AFTERCOMMIT_TWILIO_TIMEOUT_MS: '1500',
     AFTERCOMMIT_NOTIFY_FIRST_LOOK_UP_MS: '200',
@@ -456,8 +463,9 @@ async function violationsOf(
 /** The body of `POST /v1/orders`. */
 export function orderBody(order: Omit<NewOrder, 'key'>): Record<string, unknown> {
   const { sku, quantity = 1, unitPriceMinor = 1_000, customerId = 'cus_1', phone = PHONE_CANARY } = order;
+  const { channels = ['sms'] } = order;
   return {
-    customer: { id: customerId, phone, channels: ['sms'] },
+    customer: { id: customerId, phone, channels },
     lines: [{ sku, quantity, unitPriceMinor }],
     currency: 'EUR',
     payment: order.method === undefined ? { mode: 'none' } : { mode: 'charge', method: order.method },

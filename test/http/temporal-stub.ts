@@ -7,6 +7,7 @@ import {
 import { placeOrders } from '../../src/database/orders';
 import type { Pool } from '../../src/database/pool';
 import { readRequestBody } from '../../src/database/requests';
+import { phoneHash } from '../database/place';
 import { PLACES } from './test-app';
 
 /** What the stub does when it is asked to decide an order or to start a workflow. */
@@ -58,6 +59,7 @@ export function stubTemporal(pool: Pool): TemporalStub {
     workflow: {
       executeUpdateWithStart: (_update: unknown, options: Parameters<typeof decide>[0]) => decide(options),
       start,
+      signalWithStart: start,
       getHandle: (workflowId: string) => ({
         cancel: () => Promise.resolve(void stub.cancelled.push(workflowId)),
       }),
@@ -71,6 +73,10 @@ export async function commit(pool: Pool, orderId: string): Promise<{ status: str
   const request = await readRequestBody(pool, orderId);
   if (request === null || request.body === null) return { status: 'CONFIRMED' };
   const order = { orderId, caller: request.caller, request: request.body };
-  await placeOrders(pool, [order], { at: new Date().toISOString(), places: PLACES });
+  await placeOrders(pool, [order], {
+    at: new Date().toISOString(),
+    places: PLACES,
+    phoneHash,
+  });
   return { status: 'CONFIRMED' };
 }

@@ -7,6 +7,7 @@ import { readInstallation } from '../../src/database/installation';
 import type { Pool } from '../../src/database/pool';
 import { createSecretBox } from '../../src/database/secrets';
 import { configureServer, createApp, type Health, type HttpDeps } from '../../src/http/app';
+import { phoneHash } from '../database/place';
 import { silentLog } from '../support/database';
 
 export const PLACES = { temporalUiUrl: 'http://127.0.0.1:8233', namespace: 'default' };
@@ -52,11 +53,14 @@ export async function startTestApp(
     secretBox: createSecretBox(Buffer.alloc(32, 7)),
     access: { keys: [], rateLimit: null },
     allowPrivateTargets: false,
+    countries: null,
     health,
     lag,
     metrics: createMetrics(lag),
     version: '0.0.0-test',
     publicUrl: null,
+    twilio: { isSigned: () => false, isFrom: () => false },
+    phoneHash,
     ...overrides,
   });
   const server = configureServer(createServer(app));

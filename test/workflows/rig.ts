@@ -40,6 +40,7 @@ const ACTIVITY_NAMES: (keyof Activities)[] = [
   'testTarget',
   'purgeArchive',
   'continueNotification',
+  'wakeSilent',
   'parkStep',
   'unparkStep',
   'restartLeftBehind',

@@ -4,6 +4,7 @@ import type { Activities } from '../../src/activities';
 import type { OrderProgress } from '../../src/domain/orders';
 import {
   cancelOrder,
+  attemptChanged,
   eventsWritten,
   parkedStepResolved,
   replayChanged,
@@ -91,6 +92,68 @@ const unreachable = (): Promise<never> =>
 
 const order = { workflowType: WORKFLOW_TYPES.order, input: [{ orderId: ORDER_ID }] };
 const refund = { workflowType: WORKFLOW_TYPES.refund, input: [{ refundId: REFUND_ID, orderId: ORDER_ID }] };
+
+type NotificationStep = Awaited<ReturnType<Activities['continueNotification']>>;
+const step = (kind: NotificationStep['kind'], waitMs: number): NotificationStep => ({ kind, waitMs });
+const endedAs = (status: string, reason: string | null = null): NotificationStep => ({
+  kind: 'done',
+  waitMs: 0,
+  result: { status, reason },
+});
+
+/** Every way that a notification's own workflow can take: what its activity says is next, one after the other. */
+function notifications(): Scenario[] {
+  const paths: Record<string, { steps: NotificationStep[]; isWoken?: boolean }> = {
+    'looked-up': { steps: [step('look_up', 30_000), step('done', 0)] },
+    'looked-up-then-asked': { steps: [step('look_up', 30_000), step('ask', 600_000), endedAs('DELIVERED')] },
+    resent: {
+      steps: [
+        step('declare_ambiguous', 15_000),
+        step('look_up', 30_000),
+        step('look_up', 60_000),
+        step('resend', 100),
+        step('send', 100),
+        step('look_again', 600_000),
+        step('ask', 100),
+        endedAs('DELIVERED'),
+      ],
+    },
+    held: {
+      steps: [step('look_up', 30_000), step('look_up', 60_000), step('hold', 100), endedAs('PENDING')],
+    },
+    'fallen-back-and-reported': {
+      steps: [step('send', 100), step('ask', 600_000), endedAs('DELIVERED')],
+      isWoken: true,
+    },
+    'silent-until-unreached': {
+      steps: [step('ask', 300_000), step('send', 100), step('ask', 600_000), endedAs('UNREACHED', 'silence')],
+    },
+    'suppressed-after-quiet-hours': {
+      steps: [step('send', 8 * 3_600_000), endedAs('SUPPRESSED', 'opted_out')],
+    },
+    expired: { steps: [step('send', 5_000), step('expire', 86_400_000), endedAs('EXPIRED', 'expired')] },
+    'cancelled-while-looked-up': {
+      steps: [step('look_up', 30_000), step('abandon', 100), endedAs('SUPPRESSED', 'cancelled')],
+      isWoken: true,
+    },
+  };
+  return Object.entries(paths).map(([name, { steps, isWoken }]) => ({
+    name: `notification-${name}`,
+    workflowType: WORKFLOW_TYPES.notification,
+    input: [{ notificationId: NOTIFICATION_ID }],
+    activities: { continueNotification: inTurn(...steps) },
+    ...(isWoken === true
+      ? {
+          meanwhile: {
+            when: 'continueNotification',
+            act: (handle: WorkflowHandle) => handle.signal(attemptChanged),
+          } as const,
+        }
+      : {}),
+    asks: steps.map(() => 'continueNotification' as const),
+    result: steps.at(-1)!.result,
+  }));
+}
 
 export const scenarios: Scenario[] = [
   {
@@ -370,18 +433,14 @@ export const scenarios: Scenario[] = [
     asks: ['testTarget'],
     result: TESTED,
   },
+  ...notifications(),
   {
-    name: 'notification-looked-up',
-    workflowType: WORKFLOW_TYPES.notification,
-    input: [{ notificationId: NOTIFICATION_ID }],
-    activities: {
-      continueNotification: inTurn<{ kind: 'look_up' | 'done'; waitMs: number }>(
-        { kind: 'look_up', waitMs: 30_000 },
-        { kind: 'done', waitMs: 0 },
-      ),
-    },
-    asks: ['continueNotification', 'continueNotification'],
-    result: undefined,
+    name: 'silence',
+    workflowType: WORKFLOW_TYPES.silence,
+    input: [{ until: Date.UTC(2030, 0, 1) }],
+    activities: { wakeSilent: () => Promise.resolve({ woken: 2 }) },
+    asks: ['wakeSilent'],
+    result: { woken: 2 },
   },
   {
     name: 'reconciliation',

@@ -100,9 +100,57 @@ create table aftercommit.order_contacts (
   order_id    uuid primary key references aftercommit.orders on delete cascade,
   customer_id text not null,
   phone       text not null,
+  -- Keyed, so that nobody can find the number of a hash: what is counted and searched by number goes by it.
+  phone_hash  text not null,
+  -- ISO 3166 of the number; null when its country cannot be told.
+  country     text,
   channels    text[] not null
 );
 create index order_contacts_by_customer on aftercommit.order_contacts (customer_id);
+
+-- What a customer wishes for all messages.
+create table aftercommit.customer_preferences (
+  customer_id text primary key,
+  -- In the order in which they are tried; null: as each order says; empty: nothing is to be sent.
+  channels    text[],
+  language    text,
+  -- IANA name.
+  time_zone   text,
+  -- { from, until }: local times 'HH:MM' between which only what is urgent is sent; null: the installation's.
+  quiet_hours jsonb,
+  updated_at  timestamptz not null default now()
+);
+
+-- What is known of a number on one channel, by its hash: it outlives the erasure of the person, so that a STOP is honoured.
+create table aftercommit.recipients (
+  phone_hash      text not null,
+  channel         text not null check (channel in ('sms', 'whatsapp', 'voice')),
+  opted_out_at    timestamptz,
+  opt_out_source  text check (opt_out_source in ('inbound', 'provider', 'operator')),
+  -- When the person last wrote: WhatsApp takes free text for 24 hours after that.
+  last_inbound_at timestamptz,
+  updated_at      timestamptz not null default now(),
+  primary key (phone_hash, channel)
+);
+
+-- How many messages a number was sent on a day (UTC), for the cap. Unlogged: after a crash the counts begin anew.
+create unlogged table aftercommit.recipient_days (
+  phone_hash text not null,
+  day        date not null,
+  messages   int not null,
+  primary key (phone_hash, day)
+) with (fillfactor = 50);
+create index recipient_days_by_day on aftercommit.recipient_days (day);
+
+-- The words of each notification, per language and channel. A version never changes; the highest of a name counts.
+create table aftercommit.templates (
+  name       text not null,
+  version    int not null,
+  definition jsonb not null,
+  actor      text not null,
+  created_at timestamptz not null default now(),
+  primary key (name, version)
+);
 
 -- What callers' own events are about: each subject counts its events, as each order does.
 create table aftercommit.subjects (
@@ -291,18 +339,36 @@ create table aftercommit.notifications (
   order_id        uuid not null references aftercommit.orders,
   customer_id     text not null,
   template        text not null,
+  -- The words stay the same for every attempt, whatever becomes of the template.
+  template_version int not null,
+  language        text,
+  -- In the order in which they are tried.
+  channels        text[] not null,
   status          text not null default 'PENDING' check (status in ('PENDING', 'DELIVERED', 'UNREACHED', 'SUPPRESSED', 'EXPIRED')),
+  -- Why it ended so, for instance opted_out or 63016.
+  reason          text,
+  -- [{ channel, code }]: channels that were passed over without a call.
+  skipped         jsonb not null default '[]',
+  -- Not sent after this: the news is old.
+  expires_at      timestamptz not null,
+  -- True while a workflow of its own works on it, which then wants to know of every change.
+  in_workflow     boolean not null default false,
   created_at      timestamptz not null,
   updated_at      timestamptz not null,
+  ended_at        timestamptz,
   unique (event_id, customer_id, template)
-);
+) with (fillfactor = 70);
 create index notifications_by_order on aftercommit.notifications (order_id);
+create index notifications_by_customer on aftercommit.notifications (customer_id, created_at desc, notification_id desc);
+create index notifications_pending on aftercommit.notifications (created_at) where status = 'PENDING';
+create index notifications_by_time on aftercommit.notifications (created_at desc, notification_id desc);
 
 -- One call to a provider on one channel. Written before the call; the sid is stored after it.
 create table aftercommit.notification_attempts (
   attempt_id      uuid primary key,
   notification_id uuid not null references aftercommit.notifications on delete cascade,
   order_id        uuid not null,
+  -- Counts 1, 2, 3 … over all channels of the notification.
   n               int not null,
   channel         text not null check (channel in ('sms', 'whatsapp', 'voice')),
   state           text not null default 'READY' check (state in ('READY', 'SENDING', 'ACCEPTED', 'REJECTED', 'AMBIGUOUS', 'HELD')),
@@ -310,24 +376,55 @@ create table aftercommit.notification_attempts (
   send_until      timestamptz,
   next_attempt_at timestamptz not null default now(),
   started_at      timestamptz,
-  -- Calls that were begun; more than one only after answers that prove that nothing was processed.
+  -- Claims; more than one only after answers that prove that nothing was processed, or after a wait.
   sends           int not null default 0,
   -- How often the provider was asked for a message without an outcome, and when last.
   look_ups        int not null default 0,
   looked_up_at    timestamptz,
   -- True once it was ambiguous, however it ended: every ambiguous attempt is counted.
   was_ambiguous   boolean not null default false,
+  -- What made an ambiguous one definite.
+  resolved_by     text check (resolved_by in ('callback', 'look_up', 'late_answer', 'resend', 'operator', 'abandoned')),
+  -- Of the number; null once the person was erased.
+  phone_hash      text,
   message_sid     text unique,
+  -- What the provider says became of it, and how far that is: a report of a lower rank changes nothing.
   provider_status text,
+  status_rank     int not null default 0,
+  answered_by     text,
+  -- What that means for the person; null while nothing final is known.
+  outcome         text check (outcome in ('delivered', 'failed', 'silent', 'suppressed')),
   error_code      text,
   error           text,
   latency_ms      int,
   created_at      timestamptz not null,
+  accepted_at     timestamptz,
+  -- When an accepted message without a final report counts as silent.
+  silent_at       timestamptz,
   finished_at     timestamptz,
-  unique (notification_id, channel, n)
-);
+  -- When its outcome was known.
+  outcome_at      timestamptz,
+  unique (notification_id, n)
+) with (fillfactor = 70);
 create index notification_attempts_by_order on aftercommit.notification_attempts (order_id);
+create index notification_attempts_by_phone on aftercommit.notification_attempts (phone_hash, created_at desc) where phone_hash is not null;
 create index notification_attempts_unfinished on aftercommit.notification_attempts (created_at) where state in ('READY', 'SENDING', 'AMBIGUOUS');
+create index notification_attempts_held on aftercommit.notification_attempts (created_at) where state = 'HELD';
+create index notification_attempts_silent on aftercommit.notification_attempts (silent_at) where state = 'ACCEPTED' and outcome is null;
+
+-- What the provider reported, each status of a message once. Without an attempt it is parked: nobody knows the message.
+create table aftercommit.provider_callbacks (
+  message_sid text not null,
+  status      text not null,
+  error_code  text,
+  answered_by text,
+  attempt_id  uuid references aftercommit.notification_attempts on delete cascade,
+  received    int not null default 1,
+  received_at timestamptz not null default now(),
+  primary key (message_sid, status)
+);
+create index provider_callbacks_unknown on aftercommit.provider_callbacks (received_at) where attempt_id is null;
+create index provider_callbacks_by_attempt on aftercommit.provider_callbacks (attempt_id);
 
 create table aftercommit.payments (
   payment_id       uuid primary key,

@@ -3,9 +3,9 @@
 -- the caller.
 --
 -- Each element of p_orders:
---   order_id, caller, customer_id, phone, channels[], workflow_id, status, payment_mode, payment_status, total_minor,
+--   order_id, caller, customer_id, phone, phone_hash, country, channels[], workflow_id, status, payment_mode, payment_status, total_minor,
 --   currency, take ('sold' | 'reserved'), lines [{ line_number, sku, quantity, unit_price_minor }],
---   event { id, source, type, payload }, notification { notification_id, attempt_id, template, channel } | null,
+--   event { id, source, type, payload }, notification { notification_id, attempt_id, template } | null,
 --   payment { payment_id, method } | null, answer_status, answer_body
 --
 -- Returns one row per order: the state and outcome that its receipt holds, and whether this call decided it.
@@ -101,20 +101,16 @@ begin
   select v_id, l.line_number, l.sku, l.quantity, l.unit_price_minor
   from jsonb_to_recordset(p_order -> 'lines') as l (line_number int, sku text, quantity int, unit_price_minor bigint);
 
-  insert into aftercommit.order_contacts (order_id, customer_id, phone, channels)
-  values (v_id, p_order ->> 'customer_id', p_order ->> 'phone', array(select jsonb_array_elements_text(p_order -> 'channels')));
+  insert into aftercommit.order_contacts (order_id, customer_id, phone, phone_hash, country, channels)
+  values (v_id, p_order ->> 'customer_id', p_order ->> 'phone', p_order ->> 'phone_hash', p_order ->> 'country',
+          array(select jsonb_array_elements_text(p_order -> 'channels')));
 
   insert into aftercommit.outbox (id, aggregate_type, aggregate_id, seq, source, type, payload, created_at, workflow_id)
   values ((v_event ->> 'id')::uuid, 'order', v_id, 1, v_event ->> 'source', v_event ->> 'type', v_event -> 'payload', p_now,
           p_order ->> 'workflow_id');
 
   if jsonb_typeof(v_notification) = 'object' then
-    insert into aftercommit.notifications (notification_id, event_id, order_id, customer_id, template, created_at, updated_at)
-    values ((v_notification ->> 'notification_id')::uuid, (v_event ->> 'id')::uuid, v_id, p_order ->> 'customer_id',
-            v_notification ->> 'template', p_now, p_now);
-    insert into aftercommit.notification_attempts (attempt_id, notification_id, order_id, n, channel, created_at)
-    values ((v_notification ->> 'attempt_id')::uuid, (v_notification ->> 'notification_id')::uuid, v_id, 1,
-            v_notification ->> 'channel', p_now);
+    perform aftercommit.tell((v_event ->> 'id')::uuid, v_id, v_notification, p_now);
   end if;
 
   if jsonb_typeof(v_payment) = 'object' then

@@ -7,6 +7,10 @@ language plpgsql volatile security definer set search_path = '' as $$
 declare
   v_ids uuid[];
 begin
+  -- Counts of days that are over, and reports that belong to nobody.
+  delete from aftercommit.recipient_days where day < (now() at time zone 'UTC')::date - 1;
+  delete from aftercommit.provider_callbacks where attempt_id is null and received_at < p_before;
+
   select array_agg(id) into v_ids from (
     select o.id from aftercommit.outbox o
     where o.published_at < p_before

@@ -1,4 +1,4 @@
-import { grouped, type Database, type Invariant } from '../evidence';
+import { grouped, type Database, type Invariant, type LogEntry } from '../evidence';
 
 const ORDER_ID = '([0-9a-f]{8}-[0-9a-f-]{27})';
 
@@ -10,13 +10,37 @@ const TEXTS: [RegExp, string][] = [
   [new RegExp(`^Order #${ORDER_ID}: .+ refunded\\.$`), 'order.refunded'],
 ];
 
-/** `orderId template`, or null for a text that nobody should have sent. */
-function keyOf(body: unknown): string | null {
+/** `orderId template` of a text; null for one that nobody should have sent. */
+function keyOfText(body: unknown): string | null {
   for (const [pattern, template] of TEXTS) {
     const [, orderId] = pattern.exec(String(body)) ?? [];
     if (orderId !== undefined) return `${orderId} ${template}`;
   }
   return null;
+}
+
+/** `orderId template` of each attempt: calls say no order, but the address of their reports names the attempt. */
+async function readAttemptKeys(database: Database): Promise<Map<string, string>> {
+  const { rows } = await database.query<{ attempt_id: string; key: string }>(
+    `select attempt_id, t.order_id || ' ' || t.template as key
+     from aftercommit.notification_attempts join aftercommit.notifications t using (notification_id)`,
+  );
+  return new Map(rows.map((row) => [row.attempt_id, row.key]));
+}
+
+/** What one request or accepted message tells of. @param fields - the form, or the entry itself */
+function keyOf(
+  { body, twiml, statusCallback }: Record<'body' | 'twiml' | 'statusCallback', unknown>,
+  attempts: ReadonlyMap<string, string>,
+): string | null {
+  if (twiml === undefined || twiml === null) return keyOfText(body);
+  const attemptId = new URL(String(statusCallback)).searchParams.get('na');
+  return attempts.get(attemptId ?? '') ?? null;
+}
+
+/** Of an accepted message; the first logs knew none but text messages. */
+function channelOf(entry: LogEntry): string {
+  return typeof entry['channel'] === 'string' ? entry['channel'] : 'sms';
 }
 
 /** The provider was never asked to tell of something that is not committed. */
@@ -27,54 +51,85 @@ export const noNotifyRollback: Invariant = {
       `select aggregate_id || ' ' || type as key from aftercommit.outbox`,
     );
     const committed = new Set(rows.map((row) => row.key));
+    const attempts = await readAttemptKeys(database);
     return twilio
       .filter((entry) => entry.type === 'request' && entry['method'] === 'POST')
-      .map((entry) => String((entry['form'] as Record<string, unknown>)['Body']))
-      .filter((body) => !committed.has(keyOf(body) ?? ''))
-      .map((body) => `asked to send, without a committed event: ${body}`);
+      .map((entry) => entry['form'] as Record<string, unknown>)
+      .map((form) => ({ body: form['Body'], twiml: form['Twiml'], statusCallback: form['StatusCallback'] }))
+      .filter((form) => !committed.has(keyOf(form, attempts) ?? ''))
+      .map((form) => `asked to send, without a committed event: ${JSON.stringify(form)}`);
   },
 };
 
+/** What was to be told of one event type of an order, on one channel. */
 interface Told {
   key: string;
-  /** Notifications that a person was to get, and of them those that no message can be expected of. */
+  channel: string;
+  /** Events of the type. */
   wanted: number;
-  unreached: number;
+  /** Attempts that a provider took. */
+  accepted: number;
   ambiguous: number;
+  /** Times that an operator had it sent again. */
+  by_hand: number;
 }
 
 async function readTold(database: Database): Promise<Told[]> {
   const { rows } = await database.query<Told>(`
-    select o.aggregate_id || ' ' || o.type as key, count(distinct o.id)::int as wanted,
-      (count(distinct n.notification_id) filter (where n.status = 'UNREACHED'))::int as unreached,
-      (count(distinct a.attempt_id) filter (where a.was_ambiguous))::int as ambiguous
-    from aftercommit.outbox o
-    left join aftercommit.notifications n on n.event_id = o.id
-    left join aftercommit.notification_attempts a using (notification_id)
-    where o.aggregate_type = 'order' and o.type <> 'order.placed' group by 1`);
+    select t.order_id || ' ' || t.template as key, a.channel, count(distinct t.event_id)::int as wanted,
+      (count(*) filter (where a.state = 'ACCEPTED'))::int as accepted,
+      (count(*) filter (where a.was_ambiguous))::int as ambiguous,
+      (select count(*) from aftercommit.audit d
+       where d.action = 'notification.resend' and d.subject = any (array_agg('notification/' || t.notification_id)))::int as by_hand
+    from aftercommit.notifications t join aftercommit.notification_attempts a using (notification_id)
+    group by t.order_id, t.template, a.channel`);
   return rows;
 }
 
-/** One accepted message for each thing to tell; more only where an attempt was ambiguous, and no more than those. */
+/** Events whose customer was not told and whose notification does not say why. */
+async function readUntold(database: Database): Promise<string[]> {
+  const { rows } = await database.query<{ told: string }>(`
+    select o.aggregate_id || ' ' || o.type || ': ' || coalesce(t.status, 'no notification') as told
+    from aftercommit.outbox o left join aftercommit.notifications t on t.event_id = o.id
+    where o.aggregate_type = 'order' and o.type <> 'order.placed'
+      and not exists (select 1 from aftercommit.notification_attempts a
+                      where a.notification_id = t.notification_id and a.state in ('ACCEPTED', 'HELD'))
+      and (t.status is null or t.status not in ('UNREACHED', 'SUPPRESSED', 'EXPIRED'))`);
+  return rows.map(({ told }) => told);
+}
+
+/**
+ * One accepted message for each thing to tell and each channel that was tried; more only where an attempt was ambiguous,
+ * and no more than those. And nothing that was to be told is missing without a reason.
+ */
 export const notifyOne: Invariant = {
   name: 'INV-NOTIFY-ONE',
   async find({ database, twilio }) {
-    const accepted = twilio.filter((entry) => entry.type === 'accepted');
-    const byKey = grouped(
-      accepted,
-      (entry) => keyOf(entry['body']) ?? `unknown text: ${String(entry['body'])}`,
+    const attempts = await readAttemptKeys(database);
+    const placeOf = (entry: LogEntry): string => {
+      const key = keyOf(
+        { body: entry['body'], twiml: entry['twiml'], statusCallback: entry['statusCallback'] },
+        attempts,
+      );
+      return key === null ? `unknown text: ${String(entry['body'])}` : `${key} ${channelOf(entry)}`;
+    };
+    const sent = grouped(
+      twilio.filter((entry) => entry.type === 'accepted'),
+      placeOf,
     );
     const told = await readTold(database);
-    const known = new Set(told.map(({ key }) => key));
-    const strangers = [...byKey.keys()].filter((key) => !known.has(key));
-    const wrong = told.filter(({ key, wanted, unreached, ambiguous }) => {
-      const count = byKey.get(key)?.length ?? 0;
-      const tooFew = ambiguous === 0 && count < wanted - unreached;
-      return tooFew || count > wanted - (ambiguous === 0 ? unreached : 0) + ambiguous;
+    const known = new Set(told.map(({ key, channel }) => `${key} ${channel}`));
+    const strangers = [...sent.keys()].filter((place) => !known.has(place));
+    const countOf = ({ key, channel }: Told): number => sent.get(`${key} ${channel}`)?.length ?? 0;
+    const wrong = told.filter((one) => {
+      const most = one.wanted + one.ambiguous + one.by_hand;
+      const isExact = one.ambiguous === 0 && one.by_hand === 0;
+      return countOf(one) > most || (isExact && countOf(one) !== one.accepted);
     });
     return [
-      ...strangers.map((key) => `accepted, and nothing to tell: ${key}`),
-      ...wrong.map((one) => `${JSON.stringify(one)}, accepted ${byKey.get(one.key)?.length ?? 0}`),
+      ...strangers.map((place) => `accepted, and nothing to tell: ${place}`),
+      ...wrong.map((one) => `${JSON.stringify(one)}, accepted ${countOf(one)}`),
+      ...(await readUntold(database)).map((untold) => `not told, and nobody knows why: ${untold}`),
     ];
   },
 };

@@ -144,7 +144,10 @@ export const live: Invariant = {
                           where r.order_id = q.order_id and r.step = 'commit' and r.op = 'do')
       union all select refund_id, 'refund is pending' from aftercommit.refunds where state = 'PENDING'
       union all select attempt_id, 'message is ' || state from aftercommit.notification_attempts
-        where state in ('READY', 'SENDING', 'AMBIGUOUS')`);
+        where state in ('READY', 'SENDING', 'AMBIGUOUS')
+      union all select t.notification_id, 'notification is PENDING' from aftercommit.notifications t
+        where t.status = 'PENDING' and not exists (select 1 from aftercommit.notification_attempts a
+                                                   where a.notification_id = t.notification_id and a.state = 'HELD')`);
     return rows.map((row) => `${row.id}: ${row.what}`);
   },
 };

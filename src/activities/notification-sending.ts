@@ -1,0 +1,185 @@
+import type { Channel, SendResult } from '../channels/channel';
+import { adopt, recordRejected, suppressAttempt } from '../database/notifications';
+import {
+  claimAttempts,
+  moveAttempt,
+  recordAccepted,
+  recordAmbiguous,
+  recordUnsent,
+  type ClaimedAttempt,
+} from '../database/notification-attempts';
+import type { Settled } from '../database/notification-settling';
+import type { Pool } from '../database/pool';
+import { takeShare } from '../database/target-rates';
+import { clampRetryAfterMs } from '../domain/deliveries';
+import { rankOf, type ChannelName } from '../domain/message-status';
+import { unsentRetryInMs, type NotificationWaits } from '../domain/notifications';
+import { reach, type Reach, type ReachRules } from '../domain/reachability';
+import type { Metrics } from '../metrics';
+import { activityName } from './heartbeat';
+import type { SilenceWatch } from './silence-watch';
+import type { TemplateBook } from './templates';
+
+/** A claim may be sent for this long; a sender that was stopped for longer (a zombie) finds it over and sends nothing. */
+const SEND_WINDOW_MS = 5_000;
+/** A share of a channel's rate that begins later than this is not waited for: the attempt goes back until then. */
+const RATE_WAIT_MS_MAX = 1_000;
+
+export interface NotificationDeps {
+  pool: Pool;
+  channels: Partial<Record<ChannelName, Channel>>;
+  templates: TemplateBook;
+  reachRules: ReachRules;
+  /** Messages a second that all processes together may send on a channel; absent: as many as there are. */
+  channelRates: Partial<Record<ChannelName, number>>;
+  waits: NotificationWaits;
+  /** How long a call to the provider may take, in milliseconds. */
+  providerTimeoutMs: number;
+  silence: SilenceWatch;
+  metrics: Pick<Metrics, 'notificationAttempt' | 'notificationSettled'>;
+  now: () => Date;
+}
+
+/**
+ * Claims what is due and makes one call for each: the first attempts of an order, in its grouped delivery step, or one
+ * attempt of a notification's own workflow.
+ */
+export async function sendAttempts(
+  deps: NotificationDeps,
+  which: { orderId: string } | { attemptId: string },
+): Promise<void> {
+  const deadline = performance.now() + SEND_WINDOW_MS;
+  const claimedBy = activityName();
+  const claimed = await claimAttempts(deps.pool, {
+    ...which,
+    claimedBy,
+    sendForMs: SEND_WINDOW_MS,
+    silenceMs: deps.waits.silenceMs,
+    isCounted: deps.reachRules.dailyMax !== null,
+  });
+  await Promise.all(claimed.map((attempt) => sendClaimed(deps, attempt, { claimedBy, deadline })));
+}
+
+interface Claim {
+  claimedBy: string;
+  /** By `performance.now()`. */
+  deadline: number;
+}
+
+async function sendClaimed(deps: NotificationDeps, attempt: ClaimedAttempt, claim: Claim): Promise<void> {
+  const { attemptId, to } = attempt;
+  if (to === null) return suppress(deps, attemptId, { code: 'contact_erased', skipped: [] });
+  if (attempt.isExpired) return putBack(deps, attempt, claim, { code: 'expired', retryInMs: 0 });
+  const reached = await reachOf(deps, attempt);
+  switch (reached.kind) {
+    case 'suppress':
+      return suppress(deps, attemptId, reached);
+    case 'wait': {
+      const retryInMs = Math.max(0, reached.until.getTime() - deps.now().getTime());
+      return putBack(deps, attempt, claim, { code: 'quiet_hours', retryInMs });
+    }
+    case 'send':
+      return callProvider(deps, { ...attempt, to }, { ...claim, reached });
+  }
+}
+
+async function reachOf(deps: NotificationDeps, attempt: ClaimedAttempt): Promise<Reach> {
+  const definition = await deps.templates.get(attempt.template, attempt.templateVersion);
+  const { channels, person, orderId } = attempt;
+  const message = { definition, channels, facts: { orderId, ...attempt.facts } };
+  return reach(message, person, deps.reachRules, deps.now());
+}
+
+/** One call. The row said SENDING, on this channel, before it. */
+async function callProvider(
+  deps: NotificationDeps,
+  attempt: ClaimedAttempt & { to: string },
+  { claimedBy, deadline, reached }: Claim & { reached: Extract<Reach, { kind: 'send' }> },
+): Promise<void> {
+  const { attemptId, to } = attempt;
+  const { channel: name, content, skipped } = reached;
+  const channel = deps.channels[name];
+  if (channel === undefined) throw new RangeError(`there is no channel ${name}`);
+  if (skipped.length > 0) {
+    const silenceMs = deps.waits.silenceMs[name];
+    if (!(await moveAttempt(deps.pool, { attemptId, claimedBy, channel: name, skipped, silenceMs }))) return;
+  }
+  const waitMs = await takeRate(deps, name);
+  const claim = { claimedBy, deadline };
+  if (waitMs === null)
+    return putBack(deps, attempt, claim, { code: 'rate_limited', retryInMs: RATE_WAIT_MS_MAX });
+  if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
+  if (performance.now() >= deadline)
+    return putBack(deps, attempt, claim, { code: 'claim_expired', retryInMs: 0 });
+
+  const result = await channel.send({ to, attemptId, content });
+  deps.metrics.notificationAttempt({ channel: name, result: result.kind });
+  await recordResult(deps, { attempt, claimedBy, channel: name }, result);
+}
+
+/** In how many milliseconds the call may be made; null when that is too far. */
+async function takeRate(deps: NotificationDeps, channel: ChannelName): Promise<number | null> {
+  const perSecond = deps.channelRates[channel];
+  if (perSecond === undefined) return 0;
+  const rate = { name: `channel/${channel}`, perSecond, sends: 1, waitMsMax: RATE_WAIT_MS_MAX };
+  return takeShare(deps.pool, rate);
+}
+
+async function recordResult(
+  deps: NotificationDeps,
+  sent: { attempt: ClaimedAttempt; claimedBy: string; channel: ChannelName },
+  result: SendResult,
+): Promise<void> {
+  const { pool } = deps;
+  const { attemptId, sends } = sent.attempt;
+  switch (result.kind) {
+    case 'accepted': {
+      const { sid, status, latencyMs } = result;
+      const accepted = { attemptId, sid, status, rank: rankOf(status) ?? 0, latencyMs };
+      if (!(await recordAccepted(pool, accepted))) {
+        const report = { status, errorCode: null };
+        settledWith(deps, await adopt(pool, { attemptId, sid, by: 'late_answer', report }));
+      }
+      return deps.silence.watch(sent.channel);
+    }
+    case 'rejected':
+      return settledWith(deps, await recordRejected(pool, { attemptId, ...result }));
+    case 'unsent': {
+      const { code, message, latencyMs, retryAfterMs } = result;
+      const retryInMs =
+        retryAfterMs === undefined ? unsentRetryInMs(sends, deps.waits) : clampRetryAfterMs(retryAfterMs);
+      return recordUnsent(pool, {
+        attemptId,
+        claimedBy: sent.claimedBy,
+        retryInMs,
+        code,
+        message,
+        latencyMs,
+      });
+    }
+    case 'ambiguous':
+      return recordAmbiguous(pool, { attemptId, ...result });
+  }
+}
+
+async function putBack(
+  deps: NotificationDeps,
+  { attemptId }: ClaimedAttempt,
+  { claimedBy }: Claim,
+  back: { code: string; retryInMs: number },
+): Promise<void> {
+  await recordUnsent(deps.pool, { attemptId, claimedBy, ...back });
+}
+
+async function suppress(
+  deps: NotificationDeps,
+  attemptId: string,
+  { code, skipped }: { code: string; skipped: readonly object[] },
+): Promise<void> {
+  settledWith(deps, await suppressAttempt(deps.pool, { attemptId, code, skipped }));
+}
+
+/** Counts what followed from a change. */
+export function settledWith(deps: Pick<NotificationDeps, 'metrics'>, settled: Settled | null): void {
+  if (settled !== null) deps.metrics.notificationSettled(settled);
+}

@@ -1,0 +1,265 @@
+import type { Pool } from 'pg';
+import type { ChannelName } from '../domain/message-status';
+import { NOT_FOUND } from '../domain/notifications';
+import type { QuietHours } from '../domain/quiet-hours';
+import type { Person, Skipped } from '../domain/reachability';
+import { statement } from './transaction';
+
+/** An attempt that this sender alone may make, with what it needs. Holds personal data: never return it to a workflow. */
+export interface ClaimedAttempt {
+  attemptId: string;
+  notificationId: string;
+  orderId: string;
+  /** Which claim of this attempt it is: 1 unless nothing was processed by the ones before. */
+  sends: number;
+  /** The channel that is to be tried, and those after it. */
+  channels: ChannelName[];
+  template: string;
+  templateVersion: number;
+  /** Null once the person was erased. */
+  to: string | null;
+  person: Person;
+  /** RFC 3339: when it was claimed. */
+  startedAt: string;
+  isExpired: boolean;
+  /** How often the provider was asked for it. */
+  lookUps: number;
+  facts: { totalMinor?: number; amountMinor?: number; currency?: string };
+}
+
+interface ClaimedRow extends Omit<ClaimedAttempt, 'channels' | 'person'> {
+  channel: ChannelName;
+  wanted: ChannelName[];
+  country: string | null;
+  language: string | null;
+  timeZone: string | null;
+  quietHours: QuietHours | null;
+  messagesToday: number | null;
+  known: Person['known'] | null;
+}
+
+/** What a sender needs of the attempts in `claimed`; `counted` has the messages of their numbers today. */
+const CLAIMED = `
+  select c.attempt_id as "attemptId", c.notification_id as "notificationId", c.order_id as "orderId", c.sends, c.channel,
+         t.channels as wanted, t.template, t.template_version as "templateVersion", t.language, k.phone as "to", k.country,
+         c.look_ups as "lookUps", c.started_at as "startedAt", t.expires_at <= now() as "isExpired",
+         p.time_zone as "timeZone", p.quiet_hours as "quietHours", d.messages as "messagesToday",
+         (select json_object_agg(r.channel, json_build_object('optedOut', r.opted_out_at is not null,
+                   'lastInboundAt', (extract(epoch from r.last_inbound_at) * 1000)::bigint))
+          from aftercommit.recipients r where r.phone_hash = k.phone_hash) as known,
+         json_build_object('totalMinor', o.payload -> 'totalMinor', 'amountMinor', o.payload -> 'amountMinor',
+                           'currency', o.payload -> 'currency') as facts
+  from claimed c
+  join aftercommit.notifications t using (notification_id)
+  join aftercommit.outbox o on o.id = t.event_id
+  left join aftercommit.order_contacts k on k.order_id = c.order_id
+  left join aftercommit.customer_preferences p on p.customer_id = t.customer_id
+  left join counted d on d.phone_hash = k.phone_hash`;
+
+/** Each number's first claims of the day's messages are counted, in the order of the hashes: two senders never wait for each other in a circle. */
+const COUNTED = `
+  counted as (
+    insert into aftercommit.recipient_days as days (phone_hash, day, messages)
+    select k.phone_hash, (now() at time zone 'UTC')::date, count(*)
+    from claimed c join aftercommit.order_contacts k on k.order_id = c.order_id
+    where c.sends = 1 group by 1 order by 1
+    on conflict (phone_hash, day) do update set messages = days.messages + excluded.messages
+    returning phone_hash, messages)`;
+const NOT_COUNTED = `counted as (select null::text as phone_hash, null::int as messages where false)`;
+
+/**
+ * Claims attempts in one statement: of any number of senders, one gets each. `READY` is certainly unsent.
+ * @param claim.attemptId - only this one; else all that are due of the order
+ * @param claim.isCounted - counts the messages of each number and day, for a cap
+ */
+export async function claimAttempts(
+  pool: Pool,
+  claim: {
+    orderId?: string;
+    attemptId?: string;
+    claimedBy: string;
+    sendForMs: number;
+    silenceMs: Readonly<Record<ChannelName, number>>;
+    isCounted: boolean;
+  },
+): Promise<ClaimedAttempt[]> {
+  const rows = await statement<ClaimedRow>(
+    pool,
+    `with claimed as (
+       update aftercommit.notification_attempts a
+       set state = 'SENDING', claimed_by = $3, send_until = now() + $4 * interval '1 millisecond', started_at = now(),
+           sends = sends + 1, phone_hash = k.phone_hash,
+           silent_at = now() + ($5::jsonb ->> a.channel)::int * interval '1 millisecond'
+       from aftercommit.notifications t left join aftercommit.order_contacts k on k.order_id = t.order_id
+       where t.notification_id = a.notification_id and t.status = 'PENDING' and a.state = 'READY' and a.next_attempt_at <= now()
+         and ${claim.attemptId === undefined ? 'a.order_id = $1' : '$1::uuid is null'} and ($2::uuid is null or a.attempt_id = $2)
+       returning a.*), ${claim.isCounted ? COUNTED : NOT_COUNTED}
+     ${CLAIMED}`,
+    [
+      claim.orderId ?? null,
+      claim.attemptId ?? null,
+      claim.claimedBy,
+      claim.sendForMs,
+      JSON.stringify(claim.silenceMs),
+    ],
+  );
+  return rows.map(claimedOf);
+}
+
+/** Attempts that may have a message at the provider, and none that is known. */
+const MAY_BE_FOUND = `(state = 'AMBIGUOUS' or (state = 'REJECTED' and error_code = '${NOT_FOUND}'))`;
+
+/** The same facts of an attempt whose outcome is unknown, to look it up with. */
+export async function readAmbiguousAttempt(pool: Pool, attemptId: string): Promise<ClaimedAttempt | null> {
+  const [row] = await statement<ClaimedRow>(
+    pool,
+    `with claimed as (select * from aftercommit.notification_attempts where attempt_id = $1 and ${MAY_BE_FOUND}),
+     ${NOT_COUNTED} ${CLAIMED}`,
+    [attemptId],
+  );
+  return row === undefined ? null : claimedOf(row);
+}
+
+function claimedOf(row: ClaimedRow): ClaimedAttempt {
+  const { channel, wanted, country, language, timeZone, quietHours, messagesToday, known, ...attempt } = row;
+  const position = wanted.indexOf(channel);
+  return {
+    ...attempt,
+    channels: position === -1 ? [channel] : wanted.slice(position),
+    person: { country, language, timeZone, quietHours, messagesToday, known: known ?? {} },
+  };
+}
+
+/**
+ * Notes, before the call, which channel is tried instead and which ones were passed over. Idempotent.
+ * @returns false when the claim is no longer this sender's
+ */
+export async function moveAttempt(
+  pool: Pool,
+  move: {
+    attemptId: string;
+    claimedBy: string;
+    channel: ChannelName;
+    skipped: readonly Skipped[];
+    silenceMs: number;
+  },
+): Promise<boolean> {
+  const rows = await statement(
+    pool,
+    `with moved as (
+       update aftercommit.notification_attempts
+       set channel = $3, silent_at = now() + $5 * interval '1 millisecond'
+       where attempt_id = $1 and claimed_by = $2 and state = 'SENDING' returning notification_id)
+     update aftercommit.notifications t set skipped = t.skipped || ${skippedNow('$4')}, updated_at = now()
+     from moved m where t.notification_id = m.notification_id returning 1`,
+    [move.attemptId, move.claimedBy, move.channel, JSON.stringify(move.skipped), move.silenceMs],
+  );
+  return rows.length > 0;
+}
+
+/** The channels that were passed over just now, as they are stored. @param list - a parameter that holds `[{ channel, code }]` */
+export function skippedNow(list: string): string {
+  return `(select coalesce(jsonb_agg(s || jsonb_build_object('at', now())), '[]') from jsonb_array_elements(${list}::jsonb) as s)`;
+}
+
+/**
+ * A call that the provider accepted, in one statement. What callbacks told before the answer stays. Idempotent.
+ * @returns false when the attempt was closed meanwhile: then the message is to be adopted
+ */
+export async function recordAccepted(
+  pool: Pool,
+  accepted: { attemptId: string; sid: string; status: string; rank: number; latencyMs: number },
+): Promise<boolean> {
+  const rows = await statement(
+    pool,
+    `update aftercommit.notification_attempts
+     set state = 'ACCEPTED', message_sid = $2, latency_ms = $5, send_until = null,
+         error_code = case when state = 'ACCEPTED' then error_code end, error = case when state = 'ACCEPTED' then error end,
+         provider_status = case when status_rank >= $4 then provider_status else $3 end,
+         status_rank = greatest(status_rank, $4),
+         resolved_by = case when was_ambiguous then coalesce(resolved_by, 'late_answer') end,
+         accepted_at = coalesce(accepted_at, now()), finished_at = coalesce(finished_at, now())
+     where attempt_id = $1 and (state in ('SENDING', 'AMBIGUOUS') or (state = 'ACCEPTED' and message_sid = $2))
+     returning 1`,
+    [accepted.attemptId, accepted.sid, accepted.status, accepted.rank, accepted.latencyMs],
+  );
+  return rows.length > 0;
+}
+
+/** Certainly not processed, or not to be sent yet: it may be tried again later. Idempotent. */
+export async function recordUnsent(
+  pool: Pool,
+  unsent: {
+    attemptId: string;
+    claimedBy: string;
+    retryInMs: number;
+    code: string;
+    message?: string;
+    latencyMs?: number;
+  },
+): Promise<void> {
+  await statement(
+    pool,
+    `update aftercommit.notification_attempts
+     set state = 'READY', error_code = $4, error = $5, latency_ms = $6, send_until = null,
+         next_attempt_at = now() + $3 * interval '1 millisecond'
+     where attempt_id = $1 and state = 'SENDING' and claimed_by = $2`,
+    [
+      unsent.attemptId,
+      unsent.claimedBy,
+      unsent.retryInMs,
+      unsent.code,
+      unsent.message ?? null,
+      unsent.latencyMs ?? null,
+    ],
+  );
+}
+
+/** It may have been accepted. One that a callback told of meanwhile stays accepted, and is counted all the same. Idempotent. */
+export async function recordAmbiguous(
+  pool: Pool,
+  ambiguous: { attemptId: string; code: string; message: string; latencyMs: number | null },
+): Promise<void> {
+  await statement(
+    pool,
+    `update aftercommit.notification_attempts
+     set was_ambiguous = true, send_until = null, latency_ms = coalesce($4, latency_ms),
+         error_code = case when state = 'SENDING' then $2 else error_code end,
+         error = case when state = 'SENDING' then $3 else error end,
+         resolved_by = case when state = 'ACCEPTED' then coalesce(resolved_by, 'callback') else resolved_by end,
+         state = case when state = 'SENDING' then 'AMBIGUOUS' else state end
+     where attempt_id = $1 and (state = 'SENDING' or (state = 'ACCEPTED' and not was_ambiguous))`,
+    [ambiguous.attemptId, ambiguous.code, ambiguous.message, ambiguous.latencyMs],
+  );
+}
+
+/** A claim whose sender is gone: from now on its outcome is unknown. Idempotent. */
+export async function declareAmbiguous(pool: Pool, attemptId: string): Promise<void> {
+  await statement(
+    pool,
+    `update aftercommit.notification_attempts
+     set state = 'AMBIGUOUS', was_ambiguous = true, error_code = 'no_outcome', send_until = null
+     where attempt_id = $1 and state = 'SENDING'`,
+    [attemptId],
+  );
+}
+
+/** Notes that the provider was asked and knew no such message. Idempotent. @param before - look-ups before this one */
+export async function recordLookUp(pool: Pool, attemptId: string, before: number): Promise<void> {
+  await statement(
+    pool,
+    `update aftercommit.notification_attempts set look_ups = $2 + 1, looked_up_at = now()
+     where attempt_id = $1 and ${MAY_BE_FOUND} and look_ups = $2`,
+    [attemptId, before],
+  );
+}
+
+/** Sids among these that an attempt owns already: a message is adopted once. */
+export async function ownedSids(pool: Pool, sids: string[]): Promise<Set<string>> {
+  const rows = await statement<{ message_sid: string }>(
+    pool,
+    'select message_sid from aftercommit.notification_attempts where message_sid = any($1)',
+    [sids],
+  );
+  return new Set(rows.map((row) => row.message_sid));
+}
