@@ -47,8 +47,9 @@ const CLAIMED = `
          (select json_object_agg(r.channel, json_build_object('optedOut', r.opted_out_at is not null,
                    'lastInboundAt', (extract(epoch from r.last_inbound_at) * 1000)::bigint))
           from aftercommit.recipients r where r.phone_hash = k.phone_hash) as known,
-         json_build_object('totalMinor', o.payload -> 'totalMinor', 'amountMinor', o.payload -> 'amountMinor',
-                           'currency', o.payload -> 'currency') as facts
+         -- What the event does not have is not there.
+         json_strip_nulls(json_build_object('totalMinor', o.payload -> 'totalMinor', 'amountMinor', o.payload -> 'amountMinor',
+                                            'currency', o.payload -> 'currency')) as facts
   from claimed c
   join aftercommit.notifications t using (notification_id)
   join aftercommit.outbox o on o.id = t.event_id

@@ -25,10 +25,11 @@ import {
   suppressAttempt,
   unfinishedNotifications,
 } from '../../src/database/notifications';
+import { beginEnding, endOrder } from '../../src/database/orders';
 import { recordReport, type Reported } from '../../src/database/provider-reports';
 import { readTimeline } from '../../src/database/timeline';
 import { createTestDatabase, type TestDatabase } from '../support/database';
-import { phoneHash, placeOne } from './place';
+import { AT, phoneHash, placeOne } from './place';
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -125,6 +126,17 @@ describe('an attempt to tell a person', () => {
         person: { country: 'US', known: {} },
         facts: { totalMinor: 2000, currency: 'EUR' },
       },
+    ]);
+  });
+
+  it('knows of the event what the event has, and nothing else', async () => {
+    const orderId = await placeOne(database.pool, 'facts', 'charge');
+    const ending = { event: 'order.cancelled', status: 'CANCELLED', code: 'cancelled' } as const;
+    await beginEnding(database.pool, { orderId, epoch: 1, at: AT, ending });
+    await endOrder(database.pool, { orderId, epoch: 1, at: AT, ending });
+
+    expect((await claim(orderId)).map(({ template, facts }) => ({ template, facts }))).toEqual([
+      { template: 'order.cancelled', facts: {} },
     ]);
   });
 
