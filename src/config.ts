@@ -223,7 +223,7 @@ const variables = z.object({
   TWILIO_WHATSAPP_FROM: whatsappSender.optional(),
   TWILIO_VOICE_FROM: phoneNumber.optional(),
   AFTERCOMMIT_TWILIO_URL: url('http:', 'https:').optional(),
-  AFTERCOMMIT_TWILIO_TIMEOUT_MS: wholeNumber(100, 60_000).default(10_000),
+  AFTERCOMMIT_TWILIO_TIMEOUT_MS: wholeNumber(100, 40_000).default(10_000),
   AFTERCOMMIT_NOTIFY_FIRST_LOOK_UP_MS: wholeNumber(0, 3_600_000).default(30_000),
   AFTERCOMMIT_NOTIFY_SECOND_LOOK_UP_MS: wholeNumber(0, 3_600_000).default(60_000),
   AFTERCOMMIT_NOTIFY_LATE_LOOK_UP_MS: wholeNumber(0, 86_400_000).default(600_000),

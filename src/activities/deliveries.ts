@@ -54,7 +54,7 @@ async function handOverRest(
     nextDeliveryInMs(deps.pool, { aggregateId }),
     unfinishedNotifications(deps.pool, aggregateId),
   ]);
-  await Promise.all(notifications.map((notificationId) => deps.successors.notification(notificationId)));
+  await Promise.all(notifications.map((notification) => deps.successors.notification(notification)));
   if (nextInMs === null) return { waitMs: null };
   if (handOver) await deps.successors.delivery(aggregateId);
   return { waitMs: Math.max(WAIT_MS_MIN, nextInMs) };

@@ -28,7 +28,7 @@ export interface ActivityDeps extends DeliveryDeps {
   gateway: PaymentGateway;
   places: Places;
   phoneHash: PhoneHash;
-  log: Pick<Logger, 'warn'>;
+  log: Pick<Logger, 'warn' | 'error'>;
   eventRetentionDays: number;
 }
 

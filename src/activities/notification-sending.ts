@@ -1,20 +1,20 @@
 import type { Channel, SendResult } from '../channels/channel';
-import { adopt, recordRejected, suppressAttempt } from '../database/notifications';
+import { adopt, moveAttempt, recordRejected, recordUnsent, suppressAttempt } from '../database/notifications';
 import {
   claimAttempts,
-  moveAttempt,
   recordAccepted,
   recordAmbiguous,
-  recordUnsent,
   type ClaimedAttempt,
 } from '../database/notification-attempts';
 import type { Settled } from '../database/notification-settling';
 import type { Pool } from '../database/pool';
+import { applyEarlyReports } from '../database/provider-reports';
 import { takeShare } from '../database/target-rates';
 import { clampRetryAfterMs } from '../domain/deliveries';
-import { rankOf, type ChannelName } from '../domain/message-status';
+import type { ChannelName } from '../domain/message-status';
 import { unsentRetryInMs, type NotificationWaits } from '../domain/notifications';
 import { reach, type Reach, type ReachRules } from '../domain/reachability';
+import type { Logger } from '../log';
 import type { Metrics } from '../metrics';
 import { activityName } from './heartbeat';
 import type { SilenceWatch } from './silence-watch';
@@ -22,8 +22,12 @@ import type { TemplateBook } from './templates';
 
 /** A claim may be sent for this long; a sender that was stopped for longer (a zombie) finds it over and sends nothing. */
 const SEND_WINDOW_MS = 5_000;
-/** A share of a channel's rate that begins later than this is not waited for: the attempt goes back until then. */
+/** A share of a channel's rate that begins later than this is not waited for here: the attempt goes back until then. */
 const RATE_WAIT_MS_MAX = 1_000;
+/** Shares are taken so far ahead at most. Longer than any message may wait: it expires first. */
+const RATE_AHEAD_MS_MAX = 7 * 24 * 3_600_000;
+/** After a mistake of ours that repeating at once cannot mend. */
+const BUG_RETRY_MS = 60_000;
 
 export interface NotificationDeps {
   pool: Pool;
@@ -36,6 +40,7 @@ export interface NotificationDeps {
   /** How long a call to the provider may take, in milliseconds. */
   providerTimeoutMs: number;
   silence: SilenceWatch;
+  log: Pick<Logger, 'error' | 'warn'>;
   metrics: Pick<Metrics, 'notificationAttempt' | 'notificationSettled'>;
   now: () => Date;
 }
@@ -55,9 +60,21 @@ export async function sendAttempts(
     claimedBy,
     sendForMs: SEND_WINDOW_MS,
     silenceMs: deps.waits.silenceMs,
+    configured: deps.reachRules.configured,
     isCounted: deps.reachRules.dailyMax !== null,
   });
-  await Promise.all(claimed.map((attempt) => sendClaimed(deps, attempt, { claimedBy, deadline })));
+  await Promise.all(claimed.map((attempt) => sendOrPutBack(deps, attempt, { claimedBy, deadline })));
+}
+
+/** A mistake of ours before the call must not hold up the order's events, nor make an attempt ambiguous that was never sent. */
+async function sendOrPutBack(deps: NotificationDeps, attempt: ClaimedAttempt, claim: Claim): Promise<void> {
+  try {
+    await sendClaimed(deps, attempt, claim);
+  } catch (error) {
+    if (!(error instanceof RangeError || error instanceof TypeError)) throw error;
+    deps.log.error({ attemptId: attempt.attemptId, error: error.message }, 'a message could not be made');
+    await putBack(deps, attempt, claim, { code: 'internal_error', retryInMs: BUG_RETRY_MS });
+  }
 }
 
 interface Claim {
@@ -104,10 +121,10 @@ async function callProvider(
     const silenceMs = deps.waits.silenceMs[name];
     if (!(await moveAttempt(deps.pool, { attemptId, claimedBy, channel: name, skipped, silenceMs }))) return;
   }
-  const waitMs = await takeRate(deps, name);
+  const waitMs = attempt.hasShare ? 0 : await takeRate(deps, name);
   const claim = { claimedBy, deadline };
-  if (waitMs === null)
-    return putBack(deps, attempt, claim, { code: 'rate_limited', retryInMs: RATE_WAIT_MS_MAX });
+  if (waitMs > RATE_WAIT_MS_MAX)
+    return putBack(deps, attempt, claim, { code: 'rate_limited', retryInMs: waitMs });
   if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
   if (performance.now() >= deadline)
     return putBack(deps, attempt, claim, { code: 'claim_expired', retryInMs: 0 });
@@ -117,12 +134,12 @@ async function callProvider(
   await recordResult(deps, { attempt, claimedBy, channel: name }, result);
 }
 
-/** In how many milliseconds the call may be made; null when that is too far. */
-async function takeRate(deps: NotificationDeps, channel: ChannelName): Promise<number | null> {
+/** In how many milliseconds the call may be made. The share is this attempt's, however far ahead: nobody asks again and again. */
+async function takeRate(deps: NotificationDeps, channel: ChannelName): Promise<number> {
   const perSecond = deps.channelRates[channel];
   if (perSecond === undefined) return 0;
-  const rate = { name: `channel/${channel}`, perSecond, sends: 1, waitMsMax: RATE_WAIT_MS_MAX };
-  return takeShare(deps.pool, rate);
+  const rate = { name: `channel/${channel}`, perSecond, sends: 1, waitMsMax: RATE_AHEAD_MS_MAX };
+  return (await takeShare(deps.pool, rate)) ?? RATE_AHEAD_MS_MAX;
 }
 
 async function recordResult(
@@ -131,15 +148,16 @@ async function recordResult(
   result: SendResult,
 ): Promise<void> {
   const { pool } = deps;
-  const { attemptId, sends } = sent.attempt;
+  const { attemptId, sends, unprocessed } = sent.attempt;
   switch (result.kind) {
     case 'accepted': {
       const { sid, status, latencyMs } = result;
-      const accepted = { attemptId, sid, status, rank: rankOf(status) ?? 0, latencyMs };
-      if (!(await recordAccepted(pool, accepted))) {
+      const { isStored, hasEarlyReports } = await recordAccepted(pool, { attemptId, sid, status, latencyMs });
+      if (!isStored) {
         const report = { status, errorCode: null };
         settledWith(deps, await adopt(pool, { attemptId, sid, by: 'late_answer', report }));
       }
+      if (hasEarlyReports) settledWith(deps, await applyEarlyReports(pool, { attemptId, sid }));
       return deps.silence.watch(sent.channel);
     }
     case 'rejected':
@@ -147,15 +165,12 @@ async function recordResult(
     case 'unsent': {
       const { code, message, latencyMs, retryAfterMs } = result;
       const retryInMs =
-        retryAfterMs === undefined ? unsentRetryInMs(sends, deps.waits) : clampRetryAfterMs(retryAfterMs);
-      return recordUnsent(pool, {
-        attemptId,
-        claimedBy: sent.claimedBy,
-        retryInMs,
-        code,
-        message,
-        latencyMs,
-      });
+        retryAfterMs === undefined
+          ? unsentRetryInMs(unprocessed, deps.waits)
+          : clampRetryAfterMs(retryAfterMs);
+      const { claimedBy } = sent;
+      const unsent = { attemptId, claimedBy, sends, retryInMs, code, message, latencyMs };
+      return settledWith(deps, await recordUnsent(pool, unsent));
     }
     case 'ambiguous':
       return recordAmbiguous(pool, { attemptId, ...result });
@@ -164,11 +179,11 @@ async function recordResult(
 
 async function putBack(
   deps: NotificationDeps,
-  { attemptId }: ClaimedAttempt,
+  { attemptId, sends }: ClaimedAttempt,
   { claimedBy }: Claim,
   back: { code: string; retryInMs: number },
 ): Promise<void> {
-  await recordUnsent(deps.pool, { attemptId, claimedBy, ...back });
+  settledWith(deps, await recordUnsent(deps.pool, { attemptId, claimedBy, sends, ...back }));
 }
 
 async function suppress(
@@ -180,6 +195,9 @@ async function suppress(
 }
 
 /** Counts what followed from a change. */
-export function settledWith(deps: Pick<NotificationDeps, 'metrics'>, settled: Settled | null): void {
-  if (settled !== null) deps.metrics.notificationSettled(settled);
+export function settledWith(
+  deps: Pick<NotificationDeps, 'metrics'>,
+  settled: Pick<Settled, 'ended'> | Settled | null,
+): void {
+  if (settled !== null) deps.metrics.notificationSettled({ fallback: null, resolved: null, ...settled });
 }

@@ -1,6 +1,7 @@
 import { Context } from '@temporalio/activity';
-import type { Channel, FoundMessage } from '../channels/channel';
+import type { FoundMessage } from '../channels/channel';
 import {
+  countClaimants,
   declareAmbiguous,
   ownedSids,
   readAmbiguousAttempt,
@@ -19,6 +20,7 @@ import {
   silentNotifications,
   type StoredNotification,
 } from '../database/notifications';
+import { parkStep } from '../database/parked';
 import type { ChannelName } from '../domain/message-status';
 import { nextStep, type NotificationStep } from '../domain/notifications';
 import { renderContent } from '../domain/templates';
@@ -102,7 +104,7 @@ async function carryOut(
     case 'send':
       return sendAttempts(deps, { attemptId });
     case 'expire':
-      return expireNotification(pool, due.notificationId);
+      return settledWith(deps, await expireNotification(pool, due.notificationId));
     case 'declare_ambiguous':
       return declareAmbiguous(pool, attemptId);
     case 'look_up':
@@ -113,7 +115,7 @@ async function carryOut(
     case 'abandon':
       return settledWith(deps, await abandonAttempt(pool, attemptId));
     case 'hold':
-      return holdAttempt(pool, attemptId, Context.current().info.workflowExecution?.workflowId ?? 'none');
+      return holdAttempt(pool, attemptId, workflowId());
     case 'ask':
       return ask(deps, due.notification);
   }
@@ -131,17 +133,18 @@ async function lookUp(deps: NotificationDeps, attemptId: string): Promise<void> 
     settledWith(deps, await abandonAttempt(pool, attemptId));
     return recordLookUp(pool, attemptId, attempt.lookUps);
   }
-  const found = await channelOf(deps, channel).find({
-    to,
-    body: await bodyOf(deps, attempt, channel),
-    since,
-  });
+  const provider = deps.channels[channel];
+  const body = await bodyOf(deps, attempt, channel);
+  // Nobody can be asked, or for nothing that is known: a person has to decide.
+  if (provider === undefined || body === null) return holdAttempt(pool, attemptId, workflowId());
+  const found = await provider.find({ to, body, since });
   const owned = await ownedSids(
     pool,
     found.map((message) => message.sid),
   );
-  const message = ownOf(
-    channel,
+  const message = await ownOf(
+    deps,
+    { ...attempt, body },
     found.filter(({ sid }) => !owned.has(sid)),
   );
   if (message === null) return recordLookUp(pool, attemptId, attempt.lookUps);
@@ -150,34 +153,43 @@ async function lookUp(deps: NotificationDeps, attemptId: string): Promise<void> 
 }
 
 /**
- * The oldest: each text names its order, so what else there is was sent again later. Calls have no text at the provider:
- * of several, nobody can tell which one it is.
+ * Which of the messages that nobody owns is this attempt's: the oldest, when there are more than others may have made.
+ * More than all attempts together made were doubled on the way, and a person is told.
  */
-function ownOf(channel: ChannelName, found: readonly FoundMessage[]): FoundMessage | null {
-  if (channel === 'voice' && found.length > 1) return null;
+async function ownOf(
+  deps: NotificationDeps,
+  { attemptId, orderId, body }: ClaimedAttempt & { body: string },
+  found: readonly FoundMessage[],
+): Promise<FoundMessage | null> {
+  if (found.length === 0) return null;
+  const { rivals, givenUp } = await countClaimants(deps.pool, attemptId, body.includes(orderId));
+  if (found.length <= rivals) return null;
+  for (const { sid } of found.slice(0, Math.max(0, found.length - 1 - rivals - givenUp))) {
+    const duplicate = {
+      orderId,
+      step: `duplicate:${sid}`,
+      reason: 'message_doubled',
+      workflowId: workflowId(),
+    };
+    await parkStep(deps.pool, duplicate);
+  }
   return found.at(-1) ?? null;
 }
 
+function workflowId(): string {
+  return Context.current().info.workflowExecution?.workflowId ?? 'none';
+}
+
+/** The words that were sent; null when they cannot be made again. */
 async function bodyOf(
   deps: NotificationDeps,
   attempt: ClaimedAttempt,
   channel: ChannelName,
-): Promise<string> {
+): Promise<string | null> {
   const definition = await deps.templates.get(attempt.template, attempt.templateVersion);
   const { orderId, facts, person } = attempt;
-  const content = renderContent(definition, {
-    channel,
-    language: person.language,
-    facts: { orderId, ...facts },
-  });
-  if (content === null) throw new RangeError(`what was sent has no words on ${channel}`);
-  return content.body;
-}
-
-function channelOf(deps: NotificationDeps, name: ChannelName): Channel {
-  const channel = deps.channels[name];
-  if (channel === undefined) throw new RangeError(`there is no channel ${name}`);
-  return channel;
+  const { language } = person;
+  return renderContent(definition, { channel, language, facts: { orderId, ...facts } })?.body ?? null;
 }
 
 /** Nobody reported in time: what the provider says now counts, and if that is nothing final, it is silence. */
@@ -197,9 +209,9 @@ async function wakeSilent(
   let woken = 0;
   for (let after: string | null = null; ;) {
     const page = await silentNotifications(deps.pool, { at, after, limit: SILENT_PAGE });
-    for (const notificationId of page) await deps.successors.notification(notificationId);
+    for (const notification of page) await deps.successors.notification(notification);
     woken += page.length;
-    after = page.at(-1) ?? null;
+    after = page.at(-1)?.notificationId ?? null;
     if (page.length < SILENT_PAGE) return { woken };
   }
 }

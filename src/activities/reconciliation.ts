@@ -52,7 +52,7 @@ export function createReconciliationActivities(deps: {
         const refunds = await pendingRefunds(deps.pool, olderThan, BATCH_MAX);
         for (const refund of refunds) await startRefund(refund);
         const notifications = await neglectedNotifications(deps.pool, olderThan, BATCH_MAX);
-        for (const notificationId of notifications) await deps.successors.notification(notificationId);
+        for (const notification of notifications) await deps.successors.notification(notification);
         const starts = await dueWorkflowStarts(deps.pool, BATCH_MAX);
         for (const start of starts) await startEnqueued({ ...deps, client: getClient() }, start);
         return {

@@ -22,21 +22,27 @@ export function createSilenceWatch(deps: {
   log: Pick<Logger, 'warn'>;
   now: () => Date;
 }): SilenceWatch {
-  const started = new Set<number>();
+  const started = new Map<number, Promise<void>>();
+  // One that failed is not tried again: while Temporal is away, each message would try it.
+  const start = async (until: number): Promise<void> => {
+    try {
+      await deps.successors.silence(until);
+    } catch (error) {
+      deps.log.warn({ error: String(error) }, 'the look after silent messages could not be started');
+    }
+  };
   return {
     async watch(channel) {
       const waitMs = deps.silenceMs[channel];
       const shareMs = Math.min(SHARE_MS_MAX, Math.max(SHARE_MS_MIN, Math.round(waitMs / SHARE_OF_WAIT)));
       const until = Math.ceil((deps.now().getTime() + waitMs) / shareMs) * shareMs;
-      if (started.has(until)) return;
-      try {
-        await deps.successors.silence(until);
-      } catch (error) {
-        deps.log.warn({ error: String(error) }, 'the look after silent messages could not be started');
-        return;
+      let starting = started.get(until);
+      if (starting === undefined) {
+        if (started.size >= STARTED_MAX) started.delete(started.keys().next().value!);
+        starting = start(until);
+        started.set(until, starting);
       }
-      if (started.size >= STARTED_MAX) started.delete(started.values().next().value!);
-      started.add(until);
+      await starting;
     },
   };
 }

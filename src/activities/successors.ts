@@ -1,12 +1,13 @@
 import { getClient } from '@temporalio/activity';
 import type { BacklogOwner } from '../database/backlog';
+import type { NotificationRef } from '../database/notifications';
 import { TASK_QUEUES, wakeUps, WORKFLOW_TYPES, workflowIds, type WakeUp } from '../workflows/messages';
 
 /** Starts, or wakes, the workflows that go on with what an activity leaves behind. */
 export interface Successors {
   /** @param aggregateId - of an order, or of a subject of callers' own events */
   delivery(aggregateId: string): Promise<void>;
-  notification(notificationId: string): Promise<void>;
+  notification(notification: NotificationRef): Promise<void>;
   /** Looks after the messages that are silent by then. @param until - epoch milliseconds */
   silence(until: number): Promise<void>;
   replay(replayId: string): Promise<void>;
@@ -30,7 +31,7 @@ export const currentClient = getClient;
 /** Through the client of the worker that runs the activity. */
 export const successors: Successors = {
   delivery: (aggregateId) => wake(wakeUps.delivery(aggregateId)),
-  notification: (notificationId) => wake(wakeUps.notification(notificationId)),
+  notification: (notification) => wake(wakeUps.notification(notification)),
   silence: startSilence,
   replay: (replayId) => wake(wakeUps.replay(replayId)),
 };
@@ -42,7 +43,7 @@ async function wake<Input>({ workflowType, options }: WakeUp<Input>): Promise<vo
 /** Of any number of senders, the first one starts it. */
 async function startSilence(until: number): Promise<void> {
   await getClient().workflow.start(WORKFLOW_TYPES.silence, {
-    workflowId: workflowIds.silence(until),
+    workflowId: workflowIds.silence({ until }),
     taskQueue: TASK_QUEUES.notify,
     args: [{ until }],
     workflowIdConflictPolicy: 'USE_EXISTING',

@@ -1,8 +1,8 @@
 import type { Pool } from 'pg';
-import type { ChannelName } from '../domain/message-status';
+import { RANK_UNDER_WAY_MAX, rankOf, type ChannelName } from '../domain/message-status';
 import { NOT_FOUND } from '../domain/notifications';
 import type { QuietHours } from '../domain/quiet-hours';
-import type { Person, Skipped } from '../domain/reachability';
+import type { Person } from '../domain/reachability';
 import { statement } from './transaction';
 
 /** An attempt that this sender alone may make, with what it needs. Holds personal data: never return it to a workflow. */
@@ -10,8 +10,12 @@ export interface ClaimedAttempt {
   attemptId: string;
   notificationId: string;
   orderId: string;
-  /** Which claim of this attempt it is: 1 unless nothing was processed by the ones before. */
+  /** Which claim of this attempt it is. */
   sends: number;
+  /** Calls before this one that were certainly not processed. */
+  unprocessed: number;
+  /** True when it waited for its share of the channel's rate, and has it now. */
+  hasShare: boolean;
   /** The channel that is to be tried, and those after it. */
   channels: ChannelName[];
   template: string;
@@ -41,6 +45,7 @@ interface ClaimedRow extends Omit<ClaimedAttempt, 'channels' | 'person'> {
 /** What a sender needs of the attempts in `claimed`; `counted` has the messages of their numbers today. */
 const CLAIMED = `
   select c.attempt_id as "attemptId", c.notification_id as "notificationId", c.order_id as "orderId", c.sends, c.channel,
+         c.unprocessed, c.error_code is not distinct from 'rate_limited' as "hasShare",
          t.channels as wanted, t.template, t.template_version as "templateVersion", t.language, k.phone as "to", k.country,
          c.look_ups as "lookUps", c.started_at as "startedAt", t.expires_at <= now() as "isExpired",
          p.time_zone as "timeZone", p.quiet_hours as "quietHours", d.messages as "messagesToday",
@@ -63,14 +68,22 @@ const COUNTED = `
     insert into aftercommit.recipient_days as days (phone_hash, day, messages)
     select k.phone_hash, (now() at time zone 'UTC')::date, count(*)
     from claimed c join aftercommit.order_contacts k on k.order_id = c.order_id
-    where c.sends = 1 group by 1 order by 1
+    -- What waited for the end of quiet hours goes out on another day, as a rule.
+    where c.sends = 1 or c.error_code = 'quiet_hours' group by 1 order by 1
     on conflict (phone_hash, day) do update set messages = days.messages + excluded.messages
     returning phone_hash, messages)`;
 const NOT_COUNTED = `counted as (select null::text as phone_hash, null::int as messages where false)`;
 
+/** The attempt's channel, or the next one in the order that is wanted, that has a sender ($6). */
+const FIRST_CONFIGURED = `coalesce(
+  (select wanted.channel from unnest(t.channels) with ordinality as wanted (channel, position)
+   where wanted.position >= array_position(t.channels, a.channel) and wanted.channel = any ($6::text[])
+   order by wanted.position limit 1), a.channel)`;
+
 /**
  * Claims attempts in one statement: of any number of senders, one gets each. `READY` is certainly unsent.
  * @param claim.attemptId - only this one; else all that are due of the order
+ * @param claim.configured - channels that have a sender: the others are never tried
  * @param claim.isCounted - counts the messages of each number and day, for a cap
  */
 export async function claimAttempts(
@@ -81,6 +94,7 @@ export async function claimAttempts(
     claimedBy: string;
     sendForMs: number;
     silenceMs: Readonly<Record<ChannelName, number>>;
+    configured: ReadonlySet<string>;
     isCounted: boolean;
   },
 ): Promise<ClaimedAttempt[]> {
@@ -89,8 +103,8 @@ export async function claimAttempts(
     `with claimed as (
        update aftercommit.notification_attempts a
        set state = 'SENDING', claimed_by = $3, send_until = now() + $4 * interval '1 millisecond', started_at = now(),
-           sends = sends + 1, phone_hash = k.phone_hash,
-           silent_at = now() + ($5::jsonb ->> a.channel)::int * interval '1 millisecond'
+           sends = sends + 1, phone_hash = k.phone_hash, channel = ${FIRST_CONFIGURED},
+           silent_at = now() + ($5::jsonb ->> ${FIRST_CONFIGURED})::int * interval '1 millisecond'
        from aftercommit.notifications t left join aftercommit.order_contacts k on k.order_id = t.order_id
        where t.notification_id = a.notification_id and t.status = 'PENDING' and a.state = 'READY' and a.next_attempt_at <= now()
          and ${claim.attemptId === undefined ? 'a.order_id = $1' : '$1::uuid is null'} and ($2::uuid is null or a.attempt_id = $2)
@@ -102,6 +116,7 @@ export async function claimAttempts(
       claim.claimedBy,
       claim.sendForMs,
       JSON.stringify(claim.silenceMs),
+      [...claim.configured],
     ],
   );
   return rows.map(claimedOf);
@@ -132,46 +147,18 @@ function claimedOf(row: ClaimedRow): ClaimedAttempt {
 }
 
 /**
- * Notes, before the call, which channel is tried instead and which ones were passed over. Idempotent.
- * @returns false when the claim is no longer this sender's
- */
-export async function moveAttempt(
-  pool: Pool,
-  move: {
-    attemptId: string;
-    claimedBy: string;
-    channel: ChannelName;
-    skipped: readonly Skipped[];
-    silenceMs: number;
-  },
-): Promise<boolean> {
-  const rows = await statement(
-    pool,
-    `with moved as (
-       update aftercommit.notification_attempts
-       set channel = $3, silent_at = now() + $5 * interval '1 millisecond'
-       where attempt_id = $1 and claimed_by = $2 and state = 'SENDING' returning notification_id)
-     update aftercommit.notifications t set skipped = t.skipped || ${skippedNow('$4')}, updated_at = now()
-     from moved m where t.notification_id = m.notification_id returning 1`,
-    [move.attemptId, move.claimedBy, move.channel, JSON.stringify(move.skipped), move.silenceMs],
-  );
-  return rows.length > 0;
-}
-
-/** The channels that were passed over just now, as they are stored. @param list - a parameter that holds `[{ channel, code }]` */
-export function skippedNow(list: string): string {
-  return `(select coalesce(jsonb_agg(s || jsonb_build_object('at', now())), '[]') from jsonb_array_elements(${list}::jsonb) as s)`;
-}
-
-/**
  * A call that the provider accepted, in one statement. What callbacks told before the answer stays. Idempotent.
- * @returns false when the attempt was closed meanwhile: then the message is to be adopted
+ * @returns not stored when the attempt was closed meanwhile: then the message is to be adopted. `hasEarlyReports`: some
+ * came before anybody knew whose message it is
  */
 export async function recordAccepted(
   pool: Pool,
-  accepted: { attemptId: string; sid: string; status: string; rank: number; latencyMs: number },
-): Promise<boolean> {
-  const rows = await statement(
+  accepted: { attemptId: string; sid: string; status: string; latencyMs: number },
+): Promise<{ isStored: boolean; hasEarlyReports: boolean }> {
+  const { attemptId, sid, status, latencyMs } = accepted;
+  // Never final: what becomes of it is told by reports, and one of them must not find its rank taken.
+  const rank = Math.min(rankOf(status) ?? 0, RANK_UNDER_WAY_MAX);
+  const [row] = await statement<{ early: boolean }>(
     pool,
     `update aftercommit.notification_attempts
      set state = 'ACCEPTED', message_sid = $2, latency_ms = $5, send_until = null,
@@ -181,39 +168,10 @@ export async function recordAccepted(
          resolved_by = case when was_ambiguous then coalesce(resolved_by, 'late_answer') end,
          accepted_at = coalesce(accepted_at, now()), finished_at = coalesce(finished_at, now())
      where attempt_id = $1 and (state in ('SENDING', 'AMBIGUOUS') or (state = 'ACCEPTED' and message_sid = $2))
-     returning 1`,
-    [accepted.attemptId, accepted.sid, accepted.status, accepted.rank, accepted.latencyMs],
+     returning exists (select 1 from aftercommit.provider_callbacks where message_sid = $2 and attempt_id is null) as early`,
+    [attemptId, sid, status, rank, latencyMs],
   );
-  return rows.length > 0;
-}
-
-/** Certainly not processed, or not to be sent yet: it may be tried again later. Idempotent. */
-export async function recordUnsent(
-  pool: Pool,
-  unsent: {
-    attemptId: string;
-    claimedBy: string;
-    retryInMs: number;
-    code: string;
-    message?: string;
-    latencyMs?: number;
-  },
-): Promise<void> {
-  await statement(
-    pool,
-    `update aftercommit.notification_attempts
-     set state = 'READY', error_code = $4, error = $5, latency_ms = $6, send_until = null,
-         next_attempt_at = now() + $3 * interval '1 millisecond'
-     where attempt_id = $1 and state = 'SENDING' and claimed_by = $2`,
-    [
-      unsent.attemptId,
-      unsent.claimedBy,
-      unsent.retryInMs,
-      unsent.code,
-      unsent.message ?? null,
-      unsent.latencyMs ?? null,
-    ],
-  );
+  return { isStored: row !== undefined, hasEarlyReports: row?.early === true };
 }
 
 /** It may have been accepted. One that a callback told of meanwhile stays accepted, and is counted all the same. Idempotent. */
@@ -224,7 +182,7 @@ export async function recordAmbiguous(
   await statement(
     pool,
     `update aftercommit.notification_attempts
-     set was_ambiguous = true, send_until = null, latency_ms = coalesce($4, latency_ms),
+     set was_ambiguous = true, ambiguous_at = coalesce(ambiguous_at, now()), send_until = null, latency_ms = coalesce($4, latency_ms),
          error_code = case when state = 'SENDING' then $2 else error_code end,
          error = case when state = 'SENDING' then $3 else error end,
          resolved_by = case when state = 'ACCEPTED' then coalesce(resolved_by, 'callback') else resolved_by end,
@@ -239,7 +197,7 @@ export async function declareAmbiguous(pool: Pool, attemptId: string): Promise<v
   await statement(
     pool,
     `update aftercommit.notification_attempts
-     set state = 'AMBIGUOUS', was_ambiguous = true, error_code = 'no_outcome', send_until = null
+     set state = 'AMBIGUOUS', was_ambiguous = true, ambiguous_at = now(), error_code = 'no_outcome', send_until = null
      where attempt_id = $1 and state = 'SENDING'`,
     [attemptId],
   );
@@ -263,4 +221,32 @@ export async function ownedSids(pool: Pool, sids: string[]): Promise<Set<string>
     [sids],
   );
   return new Set(rows.map((row) => row.message_sid));
+}
+
+/** Who else may have made a message that a look-up finds. */
+export interface Claimants {
+  /** Attempts of other notifications, with the same words to the same number, whose message is not known yet. */
+  rivals: number;
+  /** Attempts of the same notification that were given up. */
+  givenUp: number;
+}
+
+/**
+ * Calls have no words at the provider, so every call to the number counts.
+ * @param ofOrder - true when the words name the order: then only its own messages have the same
+ */
+export async function countClaimants(pool: Pool, attemptId: string, ofOrder: boolean): Promise<Claimants> {
+  const [row] = await statement<Claimants>(
+    pool,
+    `select (count(*) filter (where b.notification_id <> a.notification_id and b.state in ('SENDING', 'AMBIGUOUS')
+                                and (a.channel = 'voice' or (u.template = t.template and (b.order_id = a.order_id or not $3)))))::int as rivals,
+            (count(*) filter (where b.notification_id = a.notification_id and b.state = 'REJECTED' and b.error_code = $2))::int as "givenUp"
+     from aftercommit.notification_attempts a join aftercommit.notifications t using (notification_id)
+     join aftercommit.notification_attempts b on b.phone_hash = a.phone_hash and b.channel = a.channel
+       and b.attempt_id <> a.attempt_id and b.message_sid is null
+     join aftercommit.notifications u on u.notification_id = b.notification_id
+     where a.attempt_id = $1`,
+    [attemptId, NOT_FOUND, ofOrder],
+  );
+  return row!;
 }

@@ -1,9 +1,11 @@
 import type { Pool } from 'pg';
 import type { ChannelName } from '../domain/message-status';
+import { NOT_NEEDED } from '../domain/notifications';
 import { appendAudit } from './audit';
-import { giveUp } from './notifications';
 import {
+  dropUnsent,
   endNotification,
+  giveUpHeld,
   insertAttempt,
   lockNotification,
   type LockedNotification,
@@ -14,9 +16,7 @@ import { ONCE, transaction, type Queryable } from './transaction';
 const CHANNEL_OF_LAST_RESORT = 'sms';
 
 interface AttemptRow {
-  attempt_id: string;
   n: number;
-  channel: ChannelName;
   state: string;
   outcome: string | null;
 }
@@ -40,16 +40,19 @@ export async function resendNotification(
       if (attempts.some((attempt) => isUnderWay(attempt, notification))) return 'in_progress';
       if (!(await hasContact(client, notification.orderId))) return 'no_contact';
 
-      const held = attempts.find(({ state }) => state === 'HELD');
-      if (held !== undefined) await giveUp(client, held.attempt_id, 'operator');
-      const channel = resend.channel ?? held?.channel ?? notification.channels[0] ?? CHANNEL_OF_LAST_RESORT;
+      await dropUnsent(client, notificationId, { after: 0, code: NOT_NEEDED });
+      const held = await giveUpHeld(client, { ...notification, by: 'operator' });
+      const channel = resend.channel ?? held ?? notification.channels[0] ?? CHANNEL_OF_LAST_RESORT;
+      const n = (attempts.at(-1)?.n ?? 0) + 1;
       await client.query(
-        `update aftercommit.notifications
-         set status = 'PENDING', reason = null, ended_at = null, updated_at = now(), expires_at = now() + (expires_at - created_at)
-         where notification_id = $1`,
-        [notificationId],
+        `update aftercommit.notifications t
+         set status = 'PENDING', reason = null, ended_at = null, updated_at = now(), first_n = $2,
+             expires_at = now() + (d.definition ->> 'expiresAfterSeconds')::int * interval '1 second'
+         from aftercommit.templates d
+         where t.notification_id = $1 and d.name = t.template and d.version = t.template_version`,
+        [notificationId, n],
       );
-      await insertAttempt(client, { notificationId, n: (attempts.at(-1)?.n ?? 0) + 1, channel });
+      await insertAttempt(client, { notificationId, n, channel });
       const subject = `notification/${notificationId}`;
       await appendAudit(client, { actor, action: 'notification.resend', subject, detail: { channel } });
       return 'resent';
@@ -73,11 +76,9 @@ export async function cancelNotification(
       const notification = await lockNotification(client, notificationId);
       if (notification === null) return 'unknown';
       if (notification.status !== 'PENDING') return 'ended';
-      const attempts = await readAttempts(client, notificationId);
-      for (const { attempt_id: attemptId } of attempts.filter(({ state }) => state === 'HELD'))
-        await giveUp(client, attemptId, 'operator');
+      await giveUpHeld(client, { ...notification, by: 'operator' });
       const end = { status: 'SUPPRESSED', reason: 'cancelled' } as const;
-      await endNotification(client, notificationId, end, 'cancelled');
+      await endNotification(client, notification, end, 'cancelled');
       const subject = `notification/${notificationId}`;
       await appendAudit(client, { actor, action: 'notification.cancel', subject, detail: {} });
       return 'cancelled';
@@ -88,7 +89,7 @@ export async function cancelNotification(
 
 async function readAttempts(client: Queryable, notificationId: string): Promise<AttemptRow[]> {
   const { rows } = await client.query<AttemptRow>(
-    `select attempt_id, n, channel, state, outcome from aftercommit.notification_attempts
+    `select n, state, outcome from aftercommit.notification_attempts
      where notification_id = $1 order by n`,
     [notificationId],
   );

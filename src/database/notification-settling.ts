@@ -32,17 +32,18 @@ interface AttemptRow extends AttemptFact {
 
 /**
  * Brings a notification to where its attempts say: writes the next channel's attempt, or ends it. In the transaction that
- * changed an attempt; of any number at once, one after the other. Idempotent.
+ * changed an attempt and holds the notification, so of any number at once, one after the other. Idempotent.
  */
 export async function settleNotification(
   client: Queryable,
-  notificationId: string,
+  notification: LockedNotification,
   resolved: Settled['resolved'] = null,
 ): Promise<Settled> {
-  const notification = await lockNotification(client, notificationId);
-  if (notification === null) throw new RangeError('an attempt needs a notification');
+  const { notificationId } = notification;
   const attempts = await readAttempts(client, notificationId);
-  const conclusion = conclude(notification, attempts);
+  // What was told before an operator had it sent again does not count.
+  const counting = attempts.filter(({ n }) => n >= notification.firstN);
+  const conclusion = conclude(notification, counting);
   const settled = { notificationId, wake: notification.inWorkflow, fallback: null, resolved, ended: null };
   switch (conclusion.kind) {
     case 'none':
@@ -54,7 +55,7 @@ export async function settleNotification(
       return { ...settled, wake: true, fallback };
     }
     case 'end':
-      await endNotification(client, notificationId, conclusion, NOT_NEEDED);
+      await endNotification(client, notification, conclusion, NOT_NEEDED);
       return { ...settled, ended: conclusion };
   }
 }
@@ -69,29 +70,34 @@ async function readAttempts(client: Queryable, notificationId: string): Promise<
 }
 
 export interface LockedNotification {
+  notificationId: string;
   status: NotificationStatus;
   channels: ChannelName[];
   inWorkflow: boolean;
   orderId: string;
+  firstN: number;
 }
 
-/** First in every transaction that changes one or its attempts, so that two never wait for each other in a circle. */
+/**
+ * First in every transaction of several statements that changes one or its attempts, so that two never wait for each other
+ * in a circle. Senders claim and store an accepted call by single statements that hold the attempt only.
+ */
 export async function lockNotification(
   client: Queryable,
   notificationId: string,
 ): Promise<LockedNotification | null> {
   const { rows } = await client.query<LockedNotification>(
-    `select status, channels, in_workflow as "inWorkflow", order_id as "orderId"
-     from aftercommit.notifications where notification_id = $1 for update`,
+    `select notification_id as "notificationId", status, channels, in_workflow as "inWorkflow", order_id as "orderId",
+            first_n as "firstN" from aftercommit.notifications where notification_id = $1 for update`,
     [notificationId],
   );
   return rows[0] ?? null;
 }
 
-/** Ends it; what was not sent yet never is. @param code - of the attempts that are closed so */
+/** Ends it: what was not sent yet never is, and nobody has to decide about it any more. @param code - of what was not sent */
 export async function endNotification(
   client: Queryable,
-  notificationId: string,
+  { notificationId, orderId }: LockedNotification,
   end: { status: Exclude<NotificationStatus, 'PENDING'>; reason: string | null },
   code: string,
 ): Promise<void> {
@@ -100,10 +106,11 @@ export async function endNotification(
     [notificationId, end.status, end.reason],
   );
   await dropUnsent(client, notificationId, { after: 0, code });
+  await giveUpHeld(client, { notificationId, orderId, by: 'abandoned' });
 }
 
 /** Closes what is certainly unsent, of the attempts after a number. */
-async function dropUnsent(
+export async function dropUnsent(
   client: Queryable,
   notificationId: string,
   drop: { after: number; code: string },
@@ -113,6 +120,21 @@ async function dropUnsent(
      where notification_id = $1 and n > $2 and state = 'READY'`,
     [notificationId, drop.after, drop.code],
   );
+}
+
+/** Nobody waits for a decision about these any more. @returns the channel of the last one, or null when there was none */
+export async function giveUpHeld(
+  client: Queryable,
+  held: { notificationId: string; orderId: string; by: Exclude<ResolvedBy, FoundBy> },
+): Promise<ChannelName | null> {
+  const { rows } = await client.query<{ attempt_id: string; channel: ChannelName }>(
+    `update aftercommit.notification_attempts
+     set state = 'REJECTED', error_code = $2, resolved_by = $3, finished_at = now()
+     where notification_id = $1 and state = 'HELD' returning attempt_id, channel`,
+    [held.notificationId, NOT_FOUND, held.by],
+  );
+  for (const { attempt_id: attemptId } of rows) await closeParked(client, held.orderId, attemptId);
+  return rows.at(-1)?.channel ?? null;
 }
 
 /** Idempotent: the attempt's id follows from its number. */
@@ -200,15 +222,16 @@ export interface ProviderReportFacts {
 /**
  * Notes what the provider says of a message. A report of a lower rank than one before, or of a word that nobody knows,
  * changes nothing.
+ * @returns true when the outcome became known by it
  */
 export async function applyReport(
   client: Queryable,
   report: ProviderReportFacts & { sid: string },
-): Promise<void> {
+): Promise<boolean> {
   const rank = rankOf(report.status);
-  if (rank === null) return;
+  if (rank === null) return false;
   const { outcome, code } = outcomeOf(report);
-  await client.query(
+  const { rowCount } = await client.query(
     `update aftercommit.notification_attempts
      set provider_status = $2, status_rank = $3, outcome = coalesce($4, outcome), error_code = $5,
          answered_by = coalesce($6, answered_by),
@@ -216,4 +239,5 @@ export async function applyReport(
      where message_sid = $1 and status_rank < $3`,
     [report.sid, report.status, rank, outcome, code, report.answeredBy ?? null],
   );
+  return outcome !== null && rowCount !== 0;
 }

@@ -30,6 +30,9 @@ const RANKS: Readonly<Record<string, number>> = {
   read: 8,
 };
 
+/** The highest rank of a message that is still under way. */
+export const RANK_UNDER_WAY_MAX = 5;
+
 const FAILED = ['busy', 'no-answer', 'canceled', 'failed', 'undelivered'];
 const DELIVERED = ['delivered', 'read'];
 /** A machine or a fax took the call: nobody heard it for sure. Source: Twilio, "Answering machine detection", AnsweredBy. */

@@ -43,13 +43,13 @@ export const DEFAULT_NOTIFICATION_WAITS: NotificationWaits = {
 /** A provider that is away for hours is not asked more often than this. */
 const UNSENT_RETRY_MS_MAX = 300_000;
 
-/** In how many milliseconds a message that was certainly not processed is tried again. @param sends - calls so far, 1 or more */
-export function unsentRetryInMs(sends: number, waits: NotificationWaits): number {
-  return Math.min(UNSENT_RETRY_MS_MAX, waits.unsentRetryMs * 2 ** (sends - 1));
+/** In how many milliseconds a message that was certainly not processed is tried again. @param before - such calls before this one */
+export function unsentRetryInMs(before: number, waits: NotificationWaits): number {
+  return Math.min(UNSENT_RETRY_MS_MAX, waits.unsentRetryMs * 2 ** before);
 }
 
 /** A message may be sent again when nobody can find it; the duplicate is counted. At most this often on one channel. */
-export const RESENDS_MAX = 2;
+const RESENDS_MAX = 2;
 
 /** Errors of attempts that the service closed by itself, without a word of the provider. */
 export const NOT_FOUND = 'not_found_at_provider';
@@ -64,7 +64,7 @@ export interface LatestAttempt {
   /** Epoch milliseconds. `sendUntil` is set while SENDING. */
   sendUntil: number | null;
   nextAttemptAt: number;
-  startedAt: number | null;
+  ambiguousAt: number | null;
   silentAt: number | null;
   lookUps: number;
   lookedUpAt: number | null;
@@ -78,6 +78,8 @@ export interface CurrentNotification {
   onAmbiguous: Readonly<Record<ChannelName, OnAmbiguous>>;
   /** Attempts on the latest one's channel that nobody could find. */
   resends: number;
+  /** True when another attempt on that channel has a message that nobody called failed. */
+  hasMessage: boolean;
   attempt: LatestAttempt;
   /** One that was given up and is to be looked for once more. `givenUpAt` in epoch milliseconds. */
   lost: { attemptId: string; givenUpAt: number } | null;
@@ -154,16 +156,16 @@ function stepOfLatest(notification: CurrentNotification, options: StepOptions): 
 }
 
 function lookUpStep(
-  { attempt, status, onAmbiguous, resends }: CurrentNotification,
+  { attempt, status, onAmbiguous, resends, hasMessage }: CurrentNotification,
   waits: NotificationWaits,
 ): NotificationStep {
   const { attemptId } = attempt;
   if (attempt.lookUps === 0)
-    return { kind: 'look_up', attemptId, at: (attempt.startedAt ?? 0) + waits.firstLookUpMs };
+    return { kind: 'look_up', attemptId, at: (attempt.ambiguousAt ?? 0) + waits.firstLookUpMs };
   const lookedUpAt = attempt.lookedUpAt ?? 0;
   if (attempt.lookUps < LOOK_UPS)
     return { kind: 'look_up', attemptId, at: lookedUpAt + waits.secondLookUpMs };
-  if (status !== 'PENDING') return { kind: 'abandon', attemptId, at: lookedUpAt };
+  if (status !== 'PENDING' || hasMessage) return { kind: 'abandon', attemptId, at: lookedUpAt };
   const mayResend = onAmbiguous[attempt.channel] === 'resend' && resends < RESENDS_MAX;
   return { kind: mayResend ? 'resend' : 'hold', attemptId, at: lookedUpAt };
 }
@@ -194,6 +196,9 @@ export function conclude(
   if (attempts.some((attempt) => attempt.outcome === 'delivered')) {
     return status === 'DELIVERED' ? { kind: 'none' } : { kind: 'end', status: 'DELIVERED', reason: null };
   }
+  // One that was found late still may reach the person.
+  if (attempts.some(({ state, outcome }) => state === 'ACCEPTED' && outcome === null))
+    return { kind: 'none' };
   const latest = attempts.filter(({ errorCode }) => errorCode !== NOT_NEEDED).at(-1);
   if (status !== 'PENDING' || latest === undefined) return { kind: 'none' };
   if (latest.state !== 'REJECTED' && latest.outcome === null) return { kind: 'none' };

@@ -9,6 +9,7 @@ import {
   type WakeUp,
 } from '../workflows/messages';
 import type { BacklogOwner } from '../database/backlog';
+import type { NotificationRef } from '../database/notifications';
 import { TemporalUnavailableError } from '../errors';
 import type { HttpDeps } from './deps';
 import { unavailable } from './order-workflow';
@@ -51,8 +52,8 @@ export async function wakeReplay(deps: Starting, replayId: string): Promise<void
 }
 
 /** Starts a notification's workflow, or tells the one that runs that something changed. */
-export async function wakeNotification(deps: Starting, notificationId: string): Promise<void> {
-  await wake(deps, wakeUps.notification(notificationId));
+export async function wakeNotification(deps: Starting, notification: NotificationRef): Promise<void> {
+  await wake(deps, wakeUps.notification(notification));
 }
 
 async function wake<Input>(deps: Starting, { workflowType, options }: WakeUp<Input>): Promise<void> {

@@ -57,9 +57,11 @@ function resend(deps: HttpDeps): Handler {
         );
       case 'no_contact':
         throw new ContactErasedError('The customer was erased; nobody knows the number any more.');
-      case 'resent':
-        await wakeNotification(deps, notificationId);
-        res.status(202).json(await readKnown(deps, notificationId));
+      case 'resent': {
+        const view = await readKnown(deps, notificationId);
+        await wakeNotification(deps, view);
+        res.status(202).json(view);
+      }
     }
   };
 }
@@ -76,18 +78,22 @@ function cancel(deps: HttpDeps): Handler {
         throw new NotificationEndedError('It has ended already.', {
           extensions: { state: (await readKnown(deps, notificationId)).status },
         });
-      case 'cancelled':
-        await tell(deps, notificationId);
-        res.json(await readKnown(deps, notificationId));
+      case 'cancelled': {
+        const view = await readKnown(deps, notificationId);
+        const { status, reason } = view;
+        deps.metrics.notificationSettled({ fallback: null, resolved: null, ended: { status, reason } });
+        await tell(deps, view);
+        res.json(view);
+      }
     }
   };
 }
 
 /** No sender takes up what the row says is over: a workflow that hears of it later only ends later. */
-async function tell(deps: HttpDeps, notificationId: string): Promise<void> {
+async function tell(deps: HttpDeps, notification: NotificationView): Promise<void> {
   if (!deps.health.temporal) return;
   try {
-    await wakeNotification(deps, notificationId);
+    await wakeNotification(deps, notification);
   } catch (error) {
     if (!(error instanceof TemporalUnavailableError)) throw error;
   }

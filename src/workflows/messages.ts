@@ -71,7 +71,7 @@ export const workflowIds = {
   refund: (refundId: string): string => `refund/${refundId}`,
   delivery: (aggregateId: string): string => `deliver/${aggregateId}`,
   notification: (notificationId: string): string => `notify/${notificationId}`,
-  silence: (until: number): string => `silence/${new Date(until).toISOString()}`,
+  silence: ({ until }: SilenceInput): string => `silence/${new Date(until).toISOString()}`,
   replay: (replayId: string): string => `replay/${replayId}`,
   redrive: (redriveId: string): string => `redrive/${redriveId}`,
   targetTest: ({ target, testId }: TargetTestInput): string => `test/${target}/${testId}`,
@@ -144,7 +144,10 @@ export const wakeUps = {
       typedSearchAttributes: [{ key: searchAttributes.orderId, value: aggregateId }],
     },
   }),
-  notification: (notificationId: string): WakeUp<NotificationInput> => ({
+  notification: ({
+    notificationId,
+    orderId,
+  }: NotificationInput & { orderId: string }): WakeUp<NotificationInput> => ({
     workflowType: WORKFLOW_TYPES.notification,
     options: {
       workflowId: workflowIds.notification(notificationId),
@@ -152,6 +155,7 @@ export const wakeUps = {
       args: [{ notificationId }],
       signal: attemptChanged,
       staticSummary: 'a message without an outcome yet',
+      typedSearchAttributes: [{ key: searchAttributes.orderId, value: orderId }],
     },
   }),
   replay: (replayId: string): WakeUp<ReplayInput> => ({

@@ -98,7 +98,7 @@ export const { deliverEvents } = proxyActivities<Activities>({
 
 export const { sendReplay } = proxyActivities<Activities>({ ...DELIVERY_STEP, summary: 'send events again' });
 
-/** One call to the provider (10 s) or one look-up over some pages. */
+/** One call to the provider (40 s at most) or one look-up over some pages. */
 export const { continueNotification } = proxyActivities<Activities>({
   taskQueue: TASK_QUEUES.notify,
   startToCloseTimeout: '60s',

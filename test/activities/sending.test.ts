@@ -70,7 +70,7 @@ const wake = (id: string): Promise<void> => Promise.resolve(void woken.push(id))
 function deps(targets: TargetBook) {
   const metrics = { deliveryAttempt: () => undefined, delivered: () => undefined };
   const silence = (): Promise<void> => Promise.reject(new Error('no message is sent here'));
-  const successors = { delivery: wake, notification: wake, replay: wake, silence };
+  const successors = { delivery: wake, notification: silence, replay: wake, silence };
   return { pool: database.pool, targets, successors, metrics, now: () => new Date(), random: () => 0.5 };
 }
 

@@ -158,7 +158,7 @@ describe('aftercommit.enqueue_workflow', () => {
       workflowIds.refund('1'),
       workflowIds.delivery('1'),
       workflowIds.notification('1'),
-      workflowIds.silence(0),
+      workflowIds.silence({ until: 0 }),
       workflowIds.replay('1'),
       workflowIds.redrive('1'),
       workflowIds.backlog({ rule: '1' }),

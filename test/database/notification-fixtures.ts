@@ -18,6 +18,7 @@ export async function claimOf(pool: Pool, orderId: string): Promise<ClaimedAttem
     claimedBy: 'test',
     sendForMs: 60_000,
     silenceMs: SILENCE_MS,
+    configured: new Set(['whatsapp', 'sms', 'voice']),
     isCounted: true,
   });
 }
@@ -44,7 +45,7 @@ export async function accepted(
   order: Order = {},
 ): Promise<ClaimedAttempt> {
   const attempt = await claimed(pool, name, order);
-  await recordAccepted(pool, { attemptId: attempt.attemptId, sid, status: 'queued', rank: 2, latencyMs: 12 });
+  await recordAccepted(pool, { attemptId: attempt.attemptId, sid, status: 'queued', latencyMs: 12 });
   return attempt;
 }
 

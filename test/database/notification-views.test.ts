@@ -236,7 +236,6 @@ describe('the counts', () => {
       attemptId: second!.attemptId,
       sid: sid(3),
       status: 'queued',
-      rank: 2,
       latencyMs: 1,
     });
     await report(sid(3), 'delivered');
@@ -261,7 +260,6 @@ describe('the counts', () => {
       attemptId: byAnswer.attemptId,
       sid: sid(7),
       status: 'queued',
-      rank: 2,
       latencyMs: 1,
     });
     const resent = await ambiguous(pool, 'count resend', order());

@@ -1,12 +1,11 @@
 import {
   claimAttempts,
+  countClaimants,
   declareAmbiguous,
-  moveAttempt,
   ownedSids,
   recordAccepted,
   recordAmbiguous,
   recordLookUp,
-  recordUnsent,
   type ClaimedAttempt,
 } from '../../src/database/notification-attempts';
 import { cancelNotification, resendNotification } from '../../src/database/notification-operations';
@@ -16,17 +15,19 @@ import {
   expireNotification,
   holdAttempt,
   markInWorkflow,
+  moveAttempt,
   neglectedNotifications,
   readNotification,
   recordAnswer,
   recordRejected,
+  recordUnsent,
   resendLost,
   silentNotifications,
   suppressAttempt,
   unfinishedNotifications,
 } from '../../src/database/notifications';
 import { beginEnding, endOrder } from '../../src/database/orders';
-import { recordReport, type Reported } from '../../src/database/provider-reports';
+import { applyEarlyReports, recordReport, type Reported } from '../../src/database/provider-reports';
 import { readTimeline } from '../../src/database/timeline';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { AT, phoneHash, placeOne } from './place';
@@ -39,12 +40,16 @@ afterAll(() => database.drop());
 
 const SILENCE = { sms: 60_000, whatsapp: 60_000, voice: 60_000 };
 
-const claim = (orderId: string, over: { claimedBy?: string; isCounted?: boolean } = {}) =>
+const claim = (
+  orderId: string,
+  over: { claimedBy?: string; isCounted?: boolean; configured?: ReadonlySet<string> } = {},
+) =>
   claimAttempts(database.pool, {
     orderId,
     claimedBy: 'me',
     sendForMs: 5_000,
     silenceMs: SILENCE,
+    configured: new Set(['whatsapp', 'sms', 'voice']),
     isCounted: false,
     ...over,
   });
@@ -60,7 +65,6 @@ const accept = (attempt: ClaimedAttempt, sid: string) =>
     attemptId: attempt.attemptId,
     sid,
     status: 'queued',
-    rank: 2,
     latencyMs: 5,
   });
 
@@ -149,6 +153,7 @@ describe('an attempt to tell a person', () => {
     await recordUnsent(database.pool, {
       attemptId: attempt.attemptId,
       claimedBy: 'me',
+      sends: 1,
       retryInMs: 0,
       code: '20429',
     });
@@ -208,7 +213,7 @@ describe('an attempt to tell a person', () => {
       const orderId = await placeOne(database.pool, name, 'none', { phone });
       const [first] = await claim(orderId, { isCounted: true });
       counts.push(first!.person.messagesToday);
-      const back = { attemptId: first!.attemptId, claimedBy: 'me', retryInMs: 0, code: '20429' };
+      const back = { attemptId: first!.attemptId, claimedBy: 'me', sends: 1, retryInMs: 0, code: '20429' };
       await recordUnsent(database.pool, back);
       const [again] = await claim(orderId, { isCounted: true });
       counts.push(again!.person.messagesToday);
@@ -308,8 +313,10 @@ describe('reports of the provider', () => {
       Array.from({ length: 10 }, () => report('SM-failed', 'undelivered', { errorCode: '63016' })),
     );
 
-    expect(reports.filter(({ settled }) => settled?.fallback !== null)).toHaveLength(1);
-    expect(reports.filter(({ wake }) => wake === attempt.notificationId).length).toBeGreaterThanOrEqual(1);
+    expect(reports.filter(({ settled }) => settled !== null && settled.fallback !== null)).toHaveLength(1);
+    expect(
+      reports.filter(({ wake }) => wake?.notificationId === attempt.notificationId).length,
+    ).toBeGreaterThanOrEqual(1);
     expect(await attemptsOf(attempt.notificationId)).toMatchObject([
       { n: 1, channel: 'whatsapp', outcome: 'failed', error_code: '63016' },
       { n: 2, channel: 'sms', state: 'READY' },
@@ -398,7 +405,10 @@ describe('reports of the provider', () => {
 
     await markInWorkflow(database.pool, attempt.notificationId, true);
 
-    expect((await report('SM-in-workflow', 'delivered')).wake).toBe(attempt.notificationId);
+    expect((await report('SM-in-workflow', 'delivered')).wake).toMatchObject({
+      notificationId: attempt.notificationId,
+      orderId: attempt.orderId,
+    });
   });
 });
 
@@ -500,7 +510,9 @@ describe('an attempt without an outcome', () => {
   it('is closed without another one when the notification has ended', async () => {
     const attempt = await lose('abandoned');
     await cancelNotification(database.pool, { notificationId: attempt.notificationId, actor: 'op' });
-    expect(await unfinishedNotifications(database.pool, attempt.orderId)).toEqual([attempt.notificationId]);
+    expect(await unfinishedNotifications(database.pool, attempt.orderId)).toMatchObject([
+      { notificationId: attempt.notificationId },
+    ]);
 
     await abandonAttempt(database.pool, attempt.attemptId);
 
@@ -513,14 +525,13 @@ describe('silence', () => {
   it('is found once its time has come, for whoever looks and for the reconciliation', async () => {
     const attempt = await claimed('silent');
     await accept(attempt, 'SM-silent');
+    const ref = { notificationId: attempt.notificationId, orderId: attempt.orderId };
     const inMs = (ms: number): string => new Date(Date.now() + ms).toISOString();
     const silentAt = (at: string) => silentNotifications(database.pool, { at, after: null, limit: 1_000 });
 
-    expect(await silentAt(inMs(30_000))).not.toContain(attempt.notificationId);
-    expect(await silentAt(inMs(90_000))).toContain(attempt.notificationId);
-    expect(await neglectedNotifications(database.pool, inMs(90_000), 1_000)).toContain(
-      attempt.notificationId,
-    );
+    expect(await silentAt(inMs(30_000))).not.toContainEqual(ref);
+    expect(await silentAt(inMs(90_000))).toContainEqual(ref);
+    expect(await neglectedNotifications(database.pool, inMs(90_000), 1_000)).toContainEqual(ref);
   });
 
   it('ends with what the provider says when it is asked', async () => {
@@ -609,6 +620,194 @@ describe('an operator', () => {
       status: 'SUPPRESSED',
       reason: 'cancelled',
     });
+  });
+});
+
+describe('what a review found', () => {
+  const putBack = (attempt: ClaimedAttempt) =>
+    recordUnsent(database.pool, {
+      attemptId: attempt.attemptId,
+      claimedBy: 'me',
+      sends: attempt.sends,
+      retryInMs: 0,
+      code: '20429',
+      message: 'too many',
+      latencyMs: 1,
+    });
+  const cancel = ({ notificationId }: ClaimedAttempt) =>
+    cancelNotification(database.pool, { notificationId, actor: 'op' });
+  const resend = ({ notificationId }: ClaimedAttempt) =>
+    resendNotification(database.pool, { notificationId, channel: null, actor: 'op' });
+  const lost = { code: 'timeout', message: 'no answer', latencyMs: 1 };
+
+  it('an attempt that comes back after a cancel is not sent beside the one of a resend', async () => {
+    const attempt = await claimed('back-after-cancel');
+    await cancel(attempt);
+    await putBack(attempt);
+
+    expect(await resend(attempt)).toBe('resent');
+
+    expect((await claim(attempt.orderId)).map(({ sends }) => sends)).toEqual([1]);
+    expect(await attemptsOf(attempt.notificationId)).toMatchObject([
+      { n: 1, state: 'REJECTED', error_code: 'not_needed' },
+      { n: 2, state: 'SENDING' },
+    ]);
+  });
+
+  it('reports of what was told before a resend do not end the resend', async () => {
+    const attempt = await claimed('told-twice', ['sms']);
+    await accept(attempt, 'SM-told-1');
+    await report('SM-told-1', 'delivered');
+    await resend(attempt);
+
+    await report('SM-told-1', 'delivered');
+    await report('SM-told-1', 'read');
+    const [again] = await claim(attempt.orderId);
+    await accept(again!, 'SM-told-2');
+    await report('SM-told-2', 'sent');
+
+    expect(await notificationOf(attempt.notificationId)).toMatchObject({ status: 'PENDING' });
+    await report('SM-told-2', 'undelivered', { errorCode: '30003' });
+    expect(await notificationOf(attempt.notificationId)).toMatchObject({
+      status: 'UNREACHED',
+      reason: '30003',
+    });
+  });
+
+  it('a resend lives as long as its template says, however old the notification is', async () => {
+    const attempt = await claimed('lives', ['sms']);
+    const livesFor = async (): Promise<number> => {
+      const { rows } = await database.pool.query<{ hours: number }>(
+        `select round(extract(epoch from expires_at - now()) / 3600)::int as hours from aftercommit.notifications
+         where notification_id = $1`,
+        [attempt.notificationId],
+      );
+      return rows[0]!.hours;
+    };
+    for (let times = 0; times < 3; times += 1) {
+      await cancel(attempt);
+      const [open] = await claim(attempt.orderId);
+      expect(open).toBeUndefined();
+      await recordRejected(database.pool, { attemptId: attempt.attemptId, ...lost });
+      await resend(attempt);
+      expect(await livesFor()).toBe(24);
+    }
+  });
+
+  it('a message that was found stops what was to replace it', async () => {
+    const first = await claimed('found-late', ['sms']);
+    await recordAmbiguous(database.pool, { attemptId: first.attemptId, ...lost });
+    await resendLost(database.pool, first.attemptId);
+    const [second] = await claim(first.orderId);
+
+    await report('SM-found-late', 'sent', { attemptId: first.attemptId });
+    await putBack(second!);
+
+    expect(await claim(first.orderId)).toEqual([]);
+    expect(await readNotification(database.pool, first.notificationId)).toMatchObject({
+      status: 'PENDING',
+      attempt: { attemptId: first.attemptId },
+    });
+  });
+
+  it('a message that was found late keeps the next channel from being tried again', async () => {
+    const first = await claimed('found-later', ['whatsapp', 'sms']);
+    await recordAmbiguous(database.pool, { attemptId: first.attemptId, ...lost });
+    await resendLost(database.pool, first.attemptId);
+    const [second] = await claim(first.orderId);
+    await recordRejected(database.pool, { attemptId: second!.attemptId, ...lost });
+
+    await report('SM-found-later', 'sent', { attemptId: first.attemptId });
+
+    expect(await attemptsOf(first.notificationId)).toMatchObject([
+      { n: 1, state: 'ACCEPTED' },
+      { n: 2, state: 'REJECTED' },
+      { n: 3, state: 'REJECTED', error_code: 'not_needed' },
+    ]);
+  });
+
+  it('nobody has to decide about a held attempt once the person was reached', async () => {
+    const first = await claimed('held-ended', ['whatsapp', 'voice']);
+    await accept(first, 'SM-held-ended');
+    await recordAnswer(database.pool, { attemptId: first.attemptId, sid: 'SM-held-ended', report: null });
+    const [second] = await claim(first.orderId);
+    await recordAmbiguous(database.pool, { attemptId: second!.attemptId, ...lost });
+    await holdAttempt(database.pool, second!.attemptId, 'notify/x');
+
+    await report('SM-held-ended', 'delivered');
+
+    expect(await attemptsOf(first.notificationId)).toMatchObject([
+      { outcome: 'delivered' },
+      { state: 'REJECTED', resolved_by: 'abandoned' },
+    ]);
+    const { rows } = await database.pool.query(
+      'select state from aftercommit.parked_steps where order_id = $1',
+      [first.orderId],
+    );
+    expect(rows).toEqual([{ state: 'RESOLVED' }]);
+  });
+
+  it('a claim that was put back is not put back again while the next one is under way', async () => {
+    const first = await claimed('repeated-back');
+    await putBack(first);
+    const [again] = await claim(first.orderId);
+
+    await putBack(first);
+
+    expect(again!.sends).toBe(2);
+    expect(await attemptsOf(first.notificationId)).toMatchObject([{ state: 'SENDING' }]);
+  });
+
+  it('an answer that names a final status leaves it to the reports', async () => {
+    const attempt = await claimed('failed-at-once', ['sms', 'voice']);
+    await recordAccepted(database.pool, {
+      attemptId: attempt.attemptId,
+      sid: 'SM-at-once',
+      status: 'failed',
+      latencyMs: 1,
+    });
+
+    await report('SM-at-once', 'failed', { errorCode: '30003' });
+
+    expect(await attemptsOf(attempt.notificationId)).toMatchObject([
+      { outcome: 'failed', error_code: '30003' },
+      { channel: 'voice', state: 'READY' },
+    ]);
+  });
+
+  it('reports that came before anybody knew the sid count once it is known', async () => {
+    const attempt = await claimed('parked-reports', ['sms']);
+    await report('SM-parked', 'sent');
+    await report('SM-parked', 'delivered');
+
+    const { hasEarlyReports } = await accept(attempt, 'SM-parked');
+    await applyEarlyReports(database.pool, { attemptId: attempt.attemptId, sid: 'SM-parked' });
+
+    expect(hasEarlyReports).toBe(true);
+    expect(await notificationOf(attempt.notificationId)).toMatchObject({ status: 'DELIVERED' });
+  });
+
+  it('counts who else may have made a message of the same words', async () => {
+    const [first, second] = [await claimed('rival-1', ['sms']), await claimed('rival-2', ['sms'])];
+    await recordAmbiguous(database.pool, { attemptId: first.attemptId, ...lost });
+
+    expect((await countClaimants(database.pool, first.attemptId, false)).rivals).toBeGreaterThanOrEqual(1);
+    expect(await countClaimants(database.pool, first.attemptId, true)).toEqual({ rivals: 0, givenUp: 0 });
+    await resendLost(database.pool, first.attemptId);
+    const [again] = await claim(first.orderId);
+    expect(await countClaimants(database.pool, again!.attemptId, true)).toEqual({ rivals: 0, givenUp: 1 });
+    await accept(second, 'SM-rival-2');
+  });
+
+  it('tries no channel that has no sender', async () => {
+    const orderId = await placeOne(database.pool, 'unconfigured', 'none', {
+      channels: ['whatsapp', 'sms', 'voice'],
+    });
+
+    const [attempt] = await claim(orderId, { configured: new Set(['sms']) });
+
+    expect(attempt!.channels).toEqual(['sms', 'voice']);
+    expect(await attemptsOf(attempt!.notificationId)).toMatchObject([{ channel: 'sms' }]);
   });
 });
 

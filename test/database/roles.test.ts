@@ -17,10 +17,8 @@ import { recordInbound } from '../../src/database/inbound';
 import {
   claimAttempts,
   declareAmbiguous,
-  moveAttempt,
   recordAccepted,
   recordAmbiguous,
-  recordUnsent,
 } from '../../src/database/notification-attempts';
 import { cancelNotification, resendNotification } from '../../src/database/notification-operations';
 import { countNotifications } from '../../src/database/notification-counts';
@@ -28,7 +26,9 @@ import { listNotifications, listUnknownCallbacks } from '../../src/database/noti
 import {
   holdAttempt,
   markInWorkflow,
+  moveAttempt,
   recordRejected,
+  recordUnsent,
   resendLost,
   silentNotifications,
 } from '../../src/database/notifications';
@@ -136,6 +136,7 @@ const messagesOf = (pool: Pool, which: { orderId: string } | { attemptId: string
     claimedBy: 'me',
     sendForMs: 1_000,
     silenceMs: { sms: 1, whatsapp: 1, voice: 1 },
+    configured: new Set(['whatsapp', 'sms', 'voice']),
     isCounted: true,
   });
 
@@ -219,7 +220,7 @@ describe('the role of the worker', () => {
     await settleOrder(worker, { orderId, epoch: 1, at: AT });
     const [first] = await messagesOf(worker, { orderId });
     const { attemptId, notificationId } = first!;
-    await recordUnsent(worker, { attemptId, claimedBy: 'me', retryInMs: 0, code: 'later' });
+    await recordUnsent(worker, { attemptId, claimedBy: 'me', sends: 1, retryInMs: 0, code: 'later' });
     await messagesOf(worker, { attemptId });
     const skipped = [{ channel: 'whatsapp', code: 'no_content' }] as const;
     await moveAttempt(worker, { attemptId, claimedBy: 'me', channel: 'sms', skipped, silenceMs: 1 });
@@ -235,11 +236,10 @@ describe('the role of the worker', () => {
       attemptId: third!.attemptId,
       sid: 'SM-role',
       status: 'queued',
-      rank: 2,
       latencyMs: 1,
     });
     const silent = { at: new Date(Date.now() + 60_000).toISOString(), after: null, limit: 10 };
-    expect(await silentNotifications(worker, silent)).toContain(notificationId);
+    expect(await silentNotifications(worker, silent)).toContainEqual({ notificationId, orderId });
     const report = { sid: 'SM-role', attemptId: null, errorCode: '30003', answeredBy: null };
     expect(await recordReport(api, { ...report, status: 'undelivered' })).toMatchObject({ known: true });
     expect(await recordReport(api, { ...report, sid: 'SM-unknown', status: 'sent' })).toMatchObject({

@@ -28,7 +28,7 @@ function notification(
     outcome: null,
     sendUntil: null,
     nextAttemptAt: 100,
-    startedAt: 1_000,
+    ambiguousAt: 1_000,
     silentAt: null,
     lookUps: 0,
     lookedUpAt: null,
@@ -39,6 +39,7 @@ function notification(
     expiresAt: NOW + 1_000_000,
     onAmbiguous: { sms: 'resend', whatsapp: 'resend', voice: 'hold' },
     resends: 0,
+    hasMessage: false,
     lost: null,
     attempt,
     ...rest,
@@ -93,6 +94,12 @@ describe('the next step of a notification', () => {
       kind: 'abandon',
     });
     expect(nextStep(notification('READY', {}, cancelled), options)).toEqual({ kind: 'done' });
+  });
+
+  it('sends nothing again on a channel where a message was found after all', () => {
+    expect(nextStep(notification('AMBIGUOUS', { lookUps: 2 }, { hasMessage: true }), options)).toMatchObject({
+      kind: 'abandon',
+    });
   });
 
   it('asks the provider about an accepted message that stays silent', () => {
@@ -202,6 +209,12 @@ describe('what follows from the attempts', () => {
     expect(conclude(pending, [found, dropped])).toEqual({ kind: 'none' });
   });
 
+  it('nothing while a message that was found late may still reach the person', () => {
+    const refused = fact({ state: 'REJECTED', outcome: 'failed', errorCode: '21211' });
+
+    expect(conclude(pending, [fact({}), refused])).toEqual({ kind: 'none' });
+  });
+
   it('nothing more once it has ended', () => {
     expect(conclude({ ...pending, status: 'SUPPRESSED' }, [failed])).toEqual({ kind: 'none' });
     expect(
@@ -211,7 +224,7 @@ describe('what follows from the attempts', () => {
 });
 
 it('asks a provider that is away less and less often, but at least every five minutes', () => {
-  expect([1, 2, 3, 100].map((sends) => unsentRetryInMs(sends, waits))).toEqual([
+  expect([0, 1, 2, 99].map((before) => unsentRetryInMs(before, waits))).toEqual([
     5_000, 10_000, 20_000, 300_000,
   ]);
 });

@@ -81,8 +81,18 @@ export interface Stack {
   /** kill -9: nothing is finished, nothing is told. Resolves when the process is gone. */
   killWorker(): Promise<void>;
   restartWorker(): Promise<void>;
+  /** SIGSTOP: it stands still, and after a while Temporal takes it for dead. Another one may be started beside it. */
+  suspendWorker(): SuspendedWorker;
   api(): ManagedProcess;
   stop(): Promise<void>;
+}
+
+/** A worker that stands still. */
+export interface SuspendedWorker {
+  /** SIGCONT: it goes on with what it was at, as if no time had passed. */
+  resume(): void;
+  /** kill -9. Resolves when it is gone; safe to call again. */
+  kill(): Promise<void>;
 }
 
 export interface NewOrder {
@@ -186,12 +196,18 @@ class StackBuilder {
     { api, startWorker }: { api: ManagedProcess; startWorker: () => Promise<void> },
   ): Stack {
     const call = createCaller(parts.url);
-    const killWorker = async (): Promise<void> => {
+    const takeWorker = (): ManagedProcess => {
       const worker = this.#worker;
-      if (worker === null) throw new Error('there is no worker to kill');
+      if (worker === null) throw new Error('there is no worker');
       this.#worker = null;
-      process.kill(worker.pid, 'SIGKILL');
-      await worker.exited;
+      return worker;
+    };
+    const killWorker = (): Promise<void> => kill(takeWorker());
+    const suspendWorker = (): SuspendedWorker => {
+      const worker = takeWorker();
+      this.#stops.push(() => kill(worker));
+      process.kill(worker.pid, 'SIGSTOP');
+      return { resume: () => void process.kill(worker.pid, 'SIGCONT'), kill: () => kill(worker) };
     };
     const logOf = (name: string): string => path.join(this.#directory, `${name}.log`);
     const processLogs = (): string =>
@@ -217,6 +233,7 @@ class StackBuilder {
       request: call,
       startWorker,
       killWorker,
+      suspendWorker,
       restartWorker: async () => {
         if (this.#worker !== null) await killWorker();
         await startWorker();
@@ -319,6 +336,12 @@ class StackBuilder {
   }
 }
 
+/** kill -9, also of one that stands still. */
+async function kill(worker: ManagedProcess): Promise<void> {
+  if (worker.isRunning()) process.kill(worker.pid, 'SIGKILL');
+  await worker.exited;
+}
+
 /** Short waits: what takes half a minute in production takes half a second here. */
 function environmentOf(
   options: StackOptions,
@@ -343,6 +366,9 @@ function environmentOf(
     AFTERCOMMIT_TWILIO_TIMEOUT_MS: '1500',
     AFTERCOMMIT_NOTIFY_FIRST_LOOK_UP_MS: '200',
     AFTERCOMMIT_NOTIFY_SECOND_LOOK_UP_MS: '500',
+    AFTERCOMMIT_NOTIFY_LATE_LOOK_UP_MS: '2000',
+    // A report that an outage of ours swallowed is not sent again.
+    AFTERCOMMIT_NOTIFY_SILENCE_SECONDS: 'whatsapp=5,sms=5,voice=5',
     AFTERCOMMIT_PAYMENT_URL: fakes.payments,
     AFTERCOMMIT_PAYMENT_TIMEOUT_MS: '1000',
     AFTERCOMMIT_SECRETS_KEY: randomBytes(32).toString('base64'),

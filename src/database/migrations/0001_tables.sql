@@ -347,6 +347,8 @@ create table aftercommit.notifications (
   status          text not null default 'PENDING' check (status in ('PENDING', 'DELIVERED', 'UNREACHED', 'SUPPRESSED', 'EXPIRED')),
   -- Why it ended so, for instance opted_out or 63016.
   reason          text,
+  -- Attempts before this one told the person already, when an operator had it sent again.
+  first_n         int not null default 1,
   -- [{ channel, code }]: channels that were passed over without a call.
   skipped         jsonb not null default '[]',
   -- Not sent after this: the news is old.
@@ -378,11 +380,14 @@ create table aftercommit.notification_attempts (
   started_at      timestamptz,
   -- Claims; more than one only after answers that prove that nothing was processed, or after a wait.
   sends           int not null default 0,
+  -- Calls that were certainly not processed.
+  unprocessed     int not null default 0,
   -- How often the provider was asked for a message without an outcome, and when last.
   look_ups        int not null default 0,
   looked_up_at    timestamptz,
   -- True once it was ambiguous, however it ended: every ambiguous attempt is counted.
   was_ambiguous   boolean not null default false,
+  ambiguous_at    timestamptz,
   -- What made an ambiguous one definite.
   resolved_by     text check (resolved_by in ('callback', 'look_up', 'late_answer', 'resend', 'operator', 'abandoned')),
   -- Of the number; null once the person was erased.

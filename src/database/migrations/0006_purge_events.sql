@@ -31,5 +31,3 @@ revoke all on function aftercommit.purge_events from public;
 
 -- What may go is found by when it was published; what was not is not in it.
 create index outbox_published on aftercommit.outbox (published_at) where published_at is not null;
--- Deleting an event must not read all notifications.
-create index notifications_by_event on aftercommit.notifications (event_id);

@@ -256,7 +256,12 @@ describe('the settings', () => {
       expect(pointersOfRefusal({ ...valid, workflowType })).toEqual(['/workflowType']);
     }
     for (const id of Object.values(workflowIds)) {
-      const workflowId = (id as (input: unknown) => string)({ rule: 'a', target: 'b', testId: 'c' });
+      const workflowId = (id as (input: unknown) => string)({
+        rule: 'a',
+        target: 'b',
+        testId: 'c',
+        until: 0,
+      });
       expect(pointersOfRefusal({ ...valid, workflowId: workflowId.replace('[object Object]', 'x') })).toEqual(
         ['/workflowId'],
       );
