@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { E164 } from './domain/message-rules';
 import { CHANNELS, type ChannelName } from './domain/message-status';
 import { DEFAULT_NOTIFICATION_WAITS, type NotificationWaits } from './domain/notifications';
 import { isTimeZone, problemOfQuietHours, type QuietHours } from './domain/quiet-hours';
@@ -179,7 +180,7 @@ const quietHours = z.string().transform((text, context): QuietHours => {
 });
 
 const timeZone = z.string().refine(isTimeZone, 'must be an IANA time zone, for instance Europe/Berlin');
-const phoneNumber = z.string().regex(/^\+[1-9]\d{6,14}$/, 'must be an E.164 number');
+const phoneNumber = z.string().regex(E164, 'must be an E.164 number');
 const whatsappSender = z
   .string()
   .regex(

@@ -1,3 +1,4 @@
+import { TWILIO_STATUS_PATH } from '../domain/message-status';
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 
 /** Ties what a provider reports to one attempt, also when its answer with the sid was lost. */
@@ -7,9 +8,6 @@ export interface StatusCallbacks {
   /** Whether the token is the one that `urlFor` gave out for this attempt. In constant time. */
   isFrom(attemptId: string, token: string): boolean;
 }
-
-/** Where the reports are received. */
-export const STATUS_CALLBACK_PATH = '/webhooks/twilio/status';
 
 /** Keeps this key apart from others that are derived of the same one. Source: RFC 5869, section 3.2. */
 const KEY_PURPOSE = 'aftercommit/status-callback';
@@ -31,7 +29,7 @@ export function createStatusCallbacks(options: { publicUrl: string | null; key: 
     urlFor(attemptId) {
       if (base === undefined) return undefined;
       const query = new URLSearchParams({ na: attemptId, t: tokenOf(attemptId) });
-      return `${base}${STATUS_CALLBACK_PATH}?${query.toString()}`;
+      return `${base}${TWILIO_STATUS_PATH}?${query.toString()}`;
     },
     isFrom(attemptId, token) {
       const given = Buffer.from(token);

@@ -1,4 +1,5 @@
 import type { FieldError } from '../errors';
+import { isBlank, MESSAGE_CHARACTERS_MAX, problemOfContentVariable } from './message-rules';
 import { MessageTextError, parseMessageText } from './message-text';
 import {
   renderOne,
@@ -8,8 +9,6 @@ import {
   type TemplateName,
 } from './templates';
 
-/** Source: Twilio, error 21617: Body, as code points; content variables alike (21658). */
-const MESSAGE_CHARACTERS_MAX = 1_600;
 /**
  * Twilio takes a TwiML document of 4,000 characters, and the call says the text twice, each time in its markup. Twice this
  * and the markup stay far below it, and each time takes about a minute, which is as long as anybody listens.
@@ -24,15 +23,9 @@ const LONGEST_FACTS: MessageFacts = {
   currency: 'EUR',
 };
 
-/** White space, control characters and what has no width: nothing that a person could read or hear. */
-const INVISIBLE = /[\s\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 /** Every control character but the line feed. */
 const CONTROL = /[^\P{Cc}\n]/u;
 const CONTENT_SID = /^HX[0-9a-fA-F]{32}$/;
-/** Source: Twilio, error 21656, for the three: WhatsApp fills no such value into an approved template. */
-const BREAK_OR_TAB = /[\n\r\t\v\f\u0085\u2028\u2029]/;
-const SPACES_TOO_MANY = / {5}/;
-
 /**
  * What is wrong with the words of one content, found by rendering them. Empty when any event of this template can be told
  * with them. Language and channel are not looked at.
@@ -102,7 +95,7 @@ function problemOfNames({ contentSid, contentVariables }: TemplateContent): stri
 }
 
 function problemOfBody(channel: TemplateContent['channel'], body: string): string | null {
-  if (isEmpty(body)) return 'This has nothing to read.';
+  if (isBlank(body)) return 'This has nothing to read.';
   if (CONTROL.test(body)) return 'This has a control character; only line feeds may be in it.';
   const [length, max] =
     channel === 'voice'
@@ -117,18 +110,11 @@ function charactersOfMarkup(body: string): number {
 }
 
 function problemOfVariable(value: string, body: string): string | null {
-  if (isEmpty(value)) return 'This has nothing to read.';
-  if (BREAK_OR_TAB.test(value) || CONTROL.test(value)) return 'This has a line break, a tab or the like.';
-  if (SPACES_TOO_MANY.test(value)) return 'This has more than four spaces in a row.';
-  if ([...value].length > MESSAGE_CHARACTERS_MAX) {
-    return `With its longest values this has more than ${MESSAGE_CHARACTERS_MAX} characters.`;
-  }
+  const problem = problemOfContentVariable(value);
+  if (problem !== null) return `With its longest values this ${problem}.`;
+  if (CONTROL.test(value)) return 'This has a control character.';
   // A message is found again by its text, and its text at the provider is the approved one with the values in it.
   return body.includes(value)
     ? null
     : 'The body does not have this value in it; it must be the approved text.';
-}
-
-function isEmpty(text: string): boolean {
-  return text.replace(INVISIBLE, '') === '';
 }

@@ -2,6 +2,9 @@
 export const CHANNELS = ['whatsapp', 'sms', 'voice'] as const;
 export type ChannelName = (typeof CHANNELS)[number];
 
+/** Where Twilio reports what becomes of a message. */
+export const TWILIO_STATUS_PATH = '/webhooks/twilio/status';
+
 /** What a provider's report means for the person; null while nothing final is known. */
 export type Outcome = 'delivered' | 'failed';
 

@@ -1,9 +1,7 @@
 import { parsePhoneNumberFromString } from 'libphonenumber-js/max';
 import { InvalidValueError } from '../errors';
+import { E164 } from '../domain/message-rules';
 import { z } from './zod';
-
-/** Source: ITU-T E.164: a plus and at most 15 digits. */
-const E164 = /^\+[1-9]\d{6,14}$/;
 
 /**
  * True for a number that can exist and costs its owner's callers no more than a call: premium-rate numbers are how

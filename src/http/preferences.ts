@@ -11,7 +11,8 @@ import { languageAt } from './languages';
 import { BODY_PROBLEMS, guardedAnswers, jsonBody, type Operation } from './operations';
 import { parameter, route, type Handler } from './routes';
 import { CustomerId, Timestamp } from './schemas';
-import { ChannelName, LanguageTag } from './template-schemas';
+import { Channel } from './notification-documents';
+import { LanguageTag } from './template-schemas';
 import { checkBody } from './validation';
 import { z } from './zod';
 
@@ -35,7 +36,7 @@ const TimeOfDay = z.string().openapi({ example: '22:00', description: 'Local tim
 const NewPreferences = z
   .strictObject({
     channels: z
-      .array(ChannelName)
+      .array(Channel)
       .max(CHANNELS.length)
       .refine((channels) => new Set(channels).size === channels.length, 'No channel may stand here twice.')
       .nullable()
@@ -91,7 +92,7 @@ function newCustomerIdIn(req: Request): string {
 function optOut({ pool }: HttpDeps, isOptedOut: boolean): Handler {
   return async (req, res) => {
     const customerId = parameter(req, 'customerId');
-    const channel = ChannelName.safeParse(parameter(req, 'channel'));
+    const channel = Channel.safeParse(parameter(req, 'channel'));
     if (!channel.success) throw new NotFoundError('There is no such channel.');
     const change = { customerId, channel: channel.data, isOptedOut, actor: callerOf(res) };
     const isKnown = CustomerId.safeParse(customerId).success && (await setOptOut(pool, change));
@@ -112,7 +113,7 @@ const Preferences = z
     ...NewPreferences.shape,
     optOuts: z.array(
       z.object({
-        channel: ChannelName,
+        channel: Channel,
         source: z.enum(['inbound', 'provider', 'operator']).openapi({ description: 'Who said so' }),
         since: Timestamp,
       }),
@@ -121,7 +122,7 @@ const Preferences = z
   })
   .openapi('Preferences');
 const customerParameter = z.object({ customerId: CustomerId });
-const optOutParameters = z.object({ customerId: CustomerId, channel: ChannelName });
+const optOutParameters = z.object({ customerId: CustomerId, channel: Channel });
 
 export const preferenceOperations: Operation[] = [
   {

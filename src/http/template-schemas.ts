@@ -1,13 +1,12 @@
-import { CHANNELS } from '../domain/message-status';
 import { TEMPLATE_NAMES } from '../domain/templates';
 import { Timestamp } from './schemas';
+import { Channel } from './notification-documents';
 import { z } from './zod';
 
 /** Source: RFC 5646, section 4.4.1: room for every tag that is in use. */
 const LANGUAGE_CHARACTERS_MAX = 35;
 
 /** A channel that a person is told on. */
-export const ChannelName = z.enum(CHANNELS);
 
 /** Whether it is one is checked where it is used: each place has an error of its own. */
 export const LanguageTag = z
@@ -17,7 +16,7 @@ export const LanguageTag = z
 
 const Content = z.strictObject({
   language: LanguageTag,
-  channel: ChannelName,
+  channel: Channel,
   body: z.string().openapi({
     description: 'Names variables as `<orderId>`; `\\<` is the character itself',
     example: 'Order #<orderId> confirmed.',

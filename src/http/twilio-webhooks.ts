@@ -2,7 +2,7 @@ import { Router, type Request } from 'express';
 import { recordInbound } from '../database/inbound';
 import { recordReport } from '../database/provider-reports';
 import { wishOf } from '../domain/inbound-words';
-import { rankOf } from '../domain/message-status';
+import { rankOf, TWILIO_STATUS_PATH } from '../domain/message-status';
 import { MalformedRequestError, SignatureRefusedError } from '../errors';
 import { assertTemporal, requireDatabase } from './availability';
 import { wakeNotification } from './bus-workflows';
@@ -14,14 +14,13 @@ import { readUuid } from './schemas';
 import { channelOf, reportOf } from './twilio-report';
 import { z } from './zod';
 
-const STATUS_PATH = '/webhooks/twilio/status';
 const INBOUND_PATH = '/webhooks/twilio/inbound';
 
 /** What Twilio tells of messages and calls, and what people write. No key: the signature says who it is from. */
 export function twilioWebhooksRouter(deps: HttpDeps): Router {
   const router = Router();
   const withDatabase = requireDatabase(deps.health);
-  route(router, STATUS_PATH, { post: { handle: withDatabase(status(deps)) } });
+  route(router, TWILIO_STATUS_PATH, { post: { handle: withDatabase(status(deps)) } });
   route(router, INBOUND_PATH, { post: { handle: withDatabase(inbound(deps)) } });
   return router;
 }
@@ -127,7 +126,7 @@ const PROBLEMS = [400, 403, 413, 415, 503];
 export const twilioWebhookOperations: Operation[] = [
   {
     method: 'post',
-    path: STATUS_PATH,
+    path: TWILIO_STATUS_PATH,
     tags: ['Webhooks'],
     security: [],
     summary: 'What Twilio reports of a message or a call',
