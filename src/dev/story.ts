@@ -87,9 +87,9 @@ function statusOf(entry: Entry): string {
   return typeof entry.data['status'] === 'number' ? `, answered ${entry.data['status']}` : '';
 }
 
-/** The order is told when it was committed, published and the customer was told. */
+/** The order is told when it was committed, published, and the message has reached the customer or not. */
 function isTold(entries: Entry[]): boolean {
-  return ['transaction.committed', 'delivery.delivered', 'notification.accepted'].every((type) =>
+  return ['transaction.committed', 'delivery.delivered', 'notification.ended'].every((type) =>
     entries.some((entry) => entry.type === type),
   );
 }
