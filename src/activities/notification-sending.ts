@@ -14,6 +14,7 @@ import { clampRetryAfterMs } from '../domain/deliveries';
 import type { ChannelName } from '../domain/message-status';
 import { unsentRetryInMs, type NotificationWaits } from '../domain/notifications';
 import { reach, type Reach, type ReachRules } from '../domain/reachability';
+import type { MessageContent } from '../domain/templates';
 import type { Logger } from '../log';
 import type { Metrics } from '../metrics';
 import { activityName } from './heartbeat';
@@ -63,18 +64,7 @@ export async function sendAttempts(
     configured: deps.reachRules.configured,
     isCounted: deps.reachRules.dailyMax !== null,
   });
-  await Promise.all(claimed.map((attempt) => sendOrPutBack(deps, attempt, { claimedBy, deadline })));
-}
-
-/** A mistake of ours before the call must not hold up the order's events, nor make an attempt ambiguous that was never sent. */
-async function sendOrPutBack(deps: NotificationDeps, attempt: ClaimedAttempt, claim: Claim): Promise<void> {
-  try {
-    await sendClaimed(deps, attempt, claim);
-  } catch (error) {
-    if (!(error instanceof RangeError || error instanceof TypeError)) throw error;
-    deps.log.error({ attemptId: attempt.attemptId, error: error.message }, 'a message could not be made');
-    await putBack(deps, attempt, claim, { code: 'internal_error', retryInMs: BUG_RETRY_MS });
-  }
+  await Promise.all(claimed.map((attempt) => sendClaimed(deps, attempt, { claimedBy, deadline })));
 }
 
 interface Claim {
@@ -83,7 +73,44 @@ interface Claim {
   deadline: number;
 }
 
+/** What is sent, to whom, and how, once everything has been asked that may keep it back. */
+interface Call {
+  to: string;
+  name: ChannelName;
+  channel: Channel;
+  content: MessageContent;
+}
+
 async function sendClaimed(deps: NotificationDeps, attempt: ClaimedAttempt, claim: Claim): Promise<void> {
+  const call = await prepareOrPutBack(deps, attempt, claim);
+  if (call === null) return;
+  const { to, name, channel, content } = call;
+  const result = await channel.send({ to, attemptId: attempt.attemptId, content });
+  deps.metrics.notificationAttempt({ channel: name, result: result.kind });
+  await recordResult(deps, { attempt, claimedBy: claim.claimedBy, channel: name }, result);
+}
+
+/** A mistake of ours before the call must not hold up the order's events, nor make an attempt ambiguous that was never sent. */
+async function prepareOrPutBack(
+  deps: NotificationDeps,
+  attempt: ClaimedAttempt,
+  claim: Claim,
+): Promise<Call | null> {
+  try {
+    return await prepareCall(deps, attempt, claim);
+  } catch (error) {
+    if (!(error instanceof RangeError || error instanceof TypeError)) throw error;
+    deps.log.error({ attemptId: attempt.attemptId, error: error.message }, 'a message could not be made');
+    return putBack(deps, attempt, claim, { code: 'internal_error', retryInMs: BUG_RETRY_MS });
+  }
+}
+
+/** @returns null when nothing is to be sent now: then the attempt was put back, or closed */
+async function prepareCall(
+  deps: NotificationDeps,
+  attempt: ClaimedAttempt,
+  claim: Claim,
+): Promise<Call | null> {
   const { attemptId, to } = attempt;
   if (to === null) return suppress(deps, attemptId, { code: 'contact_erased', skipped: [] });
   if (attempt.isExpired) return putBack(deps, attempt, claim, { code: 'expired', retryInMs: 0 });
@@ -95,8 +122,12 @@ async function sendClaimed(deps: NotificationDeps, attempt: ClaimedAttempt, clai
       const retryInMs = Math.max(0, reached.until.getTime() - deps.now().getTime());
       return putBack(deps, attempt, claim, { code: 'quiet_hours', retryInMs });
     }
-    case 'send':
-      return callProvider(deps, { ...attempt, to }, { ...claim, reached });
+    case 'send': {
+      const channel = deps.channels[reached.channel];
+      if (channel === undefined) throw new RangeError(`there is no channel ${reached.channel}`);
+      const isReady = await takeTurn(deps, attempt, { ...claim, reached });
+      return isReady ? { to, name: reached.channel, channel, content: reached.content } : null;
+    }
   }
 }
 
@@ -107,31 +138,28 @@ async function reachOf(deps: NotificationDeps, attempt: ClaimedAttempt): Promise
   return reach(message, person, deps.reachRules, deps.now());
 }
 
-/** One call. The row said SENDING, on this channel, before it. */
-async function callProvider(
+/** Notes the channel, and waits for its rate. @returns false when the call is not to be made now */
+async function takeTurn(
   deps: NotificationDeps,
-  attempt: ClaimedAttempt & { to: string },
+  attempt: ClaimedAttempt,
   { claimedBy, deadline, reached }: Claim & { reached: Extract<Reach, { kind: 'send' }> },
-): Promise<void> {
-  const { attemptId, to } = attempt;
-  const { channel: name, content, skipped } = reached;
-  const channel = deps.channels[name];
-  if (channel === undefined) throw new RangeError(`there is no channel ${name}`);
+): Promise<boolean> {
+  const { attemptId } = attempt;
+  const { channel, skipped } = reached;
   if (skipped.length > 0) {
-    const silenceMs = deps.waits.silenceMs[name];
-    if (!(await moveAttempt(deps.pool, { attemptId, claimedBy, channel: name, skipped, silenceMs }))) return;
+    const silenceMs = deps.waits.silenceMs[channel];
+    if (!(await moveAttempt(deps.pool, { attemptId, claimedBy, channel, skipped, silenceMs }))) return false;
   }
-  const waitMs = attempt.hasShare ? 0 : await takeRate(deps, name);
   const claim = { claimedBy, deadline };
-  if (waitMs > RATE_WAIT_MS_MAX)
-    return putBack(deps, attempt, claim, { code: 'rate_limited', retryInMs: waitMs });
+  const waitMs = attempt.hasShare ? 0 : await takeRate(deps, channel);
+  if (waitMs > RATE_WAIT_MS_MAX) {
+    await putBack(deps, attempt, claim, { code: 'rate_limited', retryInMs: waitMs });
+    return false;
+  }
   if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
-  if (performance.now() >= deadline)
-    return putBack(deps, attempt, claim, { code: 'claim_expired', retryInMs: 0 });
-
-  const result = await channel.send({ to, attemptId, content });
-  deps.metrics.notificationAttempt({ channel: name, result: result.kind });
-  await recordResult(deps, { attempt, claimedBy, channel: name }, result);
+  if (performance.now() < deadline) return true;
+  await putBack(deps, attempt, claim, { code: 'claim_expired', retryInMs: 0 });
+  return false;
 }
 
 /** In how many milliseconds the call may be made. The share is this attempt's, however far ahead: nobody asks again and again. */
@@ -182,16 +210,18 @@ async function putBack(
   { attemptId, sends }: ClaimedAttempt,
   { claimedBy }: Claim,
   back: { code: string; retryInMs: number },
-): Promise<void> {
+): Promise<null> {
   settledWith(deps, await recordUnsent(deps.pool, { attemptId, claimedBy, sends, ...back }));
+  return null;
 }
 
 async function suppress(
   deps: NotificationDeps,
   attemptId: string,
   { code, skipped }: { code: string; skipped: readonly object[] },
-): Promise<void> {
+): Promise<null> {
   settledWith(deps, await suppressAttempt(deps.pool, { attemptId, code, skipped }));
+  return null;
 }
 
 /** Counts what followed from a change. */
