@@ -53,7 +53,7 @@ function depsOf(over: Partial<NotificationDeps>): NotificationDeps {
 }
 
 const send = (deps: NotificationDeps, which: Parameters<typeof sendAttempts>[1]): Promise<void> =>
-  new MockActivityEnvironment().run(() => sendAttempts(deps, which)) as Promise<void>;
+  new MockActivityEnvironment().run<[], void, () => Promise<void>>(() => sendAttempts(deps, which));
 
 interface Row {
   state: string;

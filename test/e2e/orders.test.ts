@@ -348,9 +348,9 @@ describe('what can be seen', () => {
     await published(orderId, ['order.placed', 'order.confirmed']);
     await told(orderId, [`Order #${orderId} confirmed.`]);
 
-    const { body, text } = await waitFor('the message is in the timeline', async () => {
+    const { body, text } = await waitFor('the end of the message is in the timeline', async () => {
       const answer = await stack.request('GET', `/v1/orders/${orderId}/timeline`);
-      return answer.text.includes('notification.accepted') && answer;
+      return answer.text.includes('notification.ended') && answer;
     });
 
     const entries = body['data'] as { at: string; type: string }[];
@@ -368,6 +368,8 @@ describe('what can be seen', () => {
       // Both events to the sink, the confirmation to the log too.
       'delivery.delivered': 3,
       'notification.accepted': 1,
+      'notification.delivered': 1,
+      'notification.ended': 1,
     });
     expect(entries.map((entry) => entry.at)).toEqual(entries.map((entry) => entry.at).sort());
     expect(text).not.toContain(PHONE_CANARY);
