@@ -1,4 +1,5 @@
-import { z } from 'zod';
+import { PaymentsLedger, type LedgerAuthorization, type LedgerOutcome } from '../gateways/payments-ledger';
+import type { LedgerFact } from '../gateways/ledger-fact';
 import type { EvidenceLog } from './evidence-log';
 import { runFakeCommand, type FakeCommand } from './fake-command';
 import {
@@ -11,10 +12,22 @@ import {
   type FakeServer,
   type FakeServerOptions,
 } from './fake-server';
-import { FaultPlan, commonSettings, faultTiming } from './fault-plan';
+import { FaultPlan } from './fault-plan';
 import { IdempotentAnswers, requestFingerprint, type StoredAnswer } from './idempotent-answers';
-import { parseOperation, type Operation } from './payments-operations';
-import { PaymentsLedger, type LedgerAuthorization, type LedgerOutcome } from './payments-ledger';
+import {
+  answerBefore,
+  answerTo,
+  authorizationDocument,
+  failure,
+  oneMore,
+  spoil,
+  webhookOf,
+  type Answer,
+} from './payments-answers';
+import { controlSchema, defaultSettings, type PaymentFault, type PaymentSettings } from './payments-control';
+import { actAsCustomer } from './payments-customer';
+import { parseOperation, type Operation, type ParsedRequest } from './payments-operations';
+import { SignedWebhooks, withoutSecrets } from './signed-webhooks';
 
 /** How long `tok_timeout_then_success` keeps its caller waiting. Longer than any time-out of ours. */
 const LATE_MS = 30_000;
@@ -26,77 +39,61 @@ export const FAKE_PAYMENTS: FakeCommand = {
   numbers: { 'late-ms': LATE_MS },
 };
 
-const faultSchema = z.strictObject({
-  /** Without one it hits every operation, look-ups included. */
-  operation: z.enum(['authorize', 'capture', 'void', 'refund', 'find']).optional(),
-  match: z.strictObject({ paymentId: z.string().optional(), orderId: z.string().optional() }).optional(),
-  /**
-   * `_before`: nothing happened. `_after`: it happened, and the answer is lost or wrong. `amount_mismatch`: it
-   * happened as asked, and the answer names one minor unit more.
-   */
-  action: z.enum([
-    '429',
-    '500_before',
-    '500_after',
-    'cut_before',
-    'timeout_after',
-    'cut_after',
-    'amount_mismatch',
-  ]),
-  /** Whether a 500 becomes the key's answer for good. Default: after yes, before no. */
-  stored: z.boolean().optional(),
-  /** Sent as Retry-After with a 429. */
-  retryAfterSeconds: z.int().nonnegative().optional(),
-  ...faultTiming,
-});
-
-const controlSchema = z.strictObject({
-  ...commonSettings,
-  /** How late `tok_timeout_then_success` is answered. */
-  lateMs: z.int().nonnegative().optional(),
-  faults: z.array(faultSchema).optional(),
-});
-
-type Fault = z.infer<typeof faultSchema>;
-type Answer = Extract<FakeAnswer, { kind: 'answer' }>;
-
 export interface FakePaymentsOptions extends FakeServerOptions {
   /** Milliseconds until `tok_timeout_then_success` is answered. Default 30,000. */
   lateMs?: number;
+  /** Where webhooks go. Default: nowhere. */
+  webhookUrl?: string | undefined;
 }
 
 /** Starts the fake in this process. Money and answers in its log are still known. */
 export function startFakePayments(options: FakePaymentsOptions): Promise<FakeServer> {
-  return startFakeServer(options, (log) => new FakePayments(log, options.lateMs ?? LATE_MS));
+  const { lateMs = LATE_MS, webhookUrl = null } = options;
+  return startFakeServer(options, (log) => new FakePayments(log, defaultSettings({ lateMs, webhookUrl })));
+}
+
+/** One request that changes something, read. */
+interface Asked {
+  key: string;
+  operation: Operation;
+  fingerprint: string;
+  origin: string;
 }
 
 class FakePayments implements FakeBehaviour {
   readonly #ledger: PaymentsLedger;
   readonly #answers: IdempotentAnswers;
-  readonly #faults = new FaultPlan<Fault>();
-  readonly #defaults: { down: boolean; answerDelayMs: number; lateMs: number };
-  #settings: { down: boolean; answerDelayMs: number; lateMs: number };
+  readonly #webhooks: SignedWebhooks;
+  readonly #faults = new FaultPlan<PaymentFault>();
+  readonly #late = new Set<NodeJS.Timeout>();
+  #settings: PaymentSettings;
 
   constructor(
     readonly log: EvidenceLog,
-    lateMs: number,
+    readonly defaults: PaymentSettings,
   ) {
     const facts = log.entries();
-    this.#ledger = new PaymentsLedger(facts);
+    this.#ledger = new PaymentsLedger(facts, { now: () => new Date() });
     this.#answers = new IdempotentAnswers(facts);
-    this.#defaults = { down: false, answerDelayMs: 0, lateMs };
-    this.#settings = { ...this.#defaults };
+    this.#settings = { ...defaults };
+    this.#webhooks = new SignedWebhooks(log, () => this.#settings);
   }
 
   control(document: unknown): unknown {
-    const { reset, faults, ...settings } = controlSchema.parse(document);
+    const { reset, faults, forgetKeys, ...settings } = controlSchema.parse(document);
     if (reset) {
       this.#faults.clear();
-      this.#settings = { ...this.#defaults };
+      this.#settings = { ...this.defaults };
     }
+    if (forgetKeys) this.log.append(this.#answers.forget());
     this.#faults.add(faults ?? []);
     Object.assign(this.#settings, settings);
-    return { ...this.#settings, faults: this.#faults.report() };
+    const shown = withoutSecrets(this.#settings) as object;
+    return { ...shown, faults: this.#faults.report(), late: this.#late.size };
+  }
+
+  evidenceOfControl(document: unknown): unknown {
+    return withoutSecrets(document);
   }
 
   handle(request: FakeRequest): FakeAnswer {
@@ -109,36 +106,40 @@ class FakePayments implements FakeBehaviour {
       idempotencyKey: key ?? null,
       body: parseJson(request.body) ?? null,
     });
+    const acted = actAsCustomer(request, this.#ledger);
+    if (acted !== null) {
+      this.log.append(...acted.facts);
+      void this.#tell(acted.facts);
+      return acted.answer;
+    }
     if (this.#settings.down) return failure(503, 'unavailable');
 
     const parsed = parseOperation(request);
     if (parsed.kind === 'bad') return failure(parsed.status, parsed.code, parsed.message);
-    if (parsed.kind === 'look_up') return this.#lookUp(parsed);
+    if (parsed.kind === 'look_up' || parsed.kind === 'list') return this.#lookUp(parsed);
     if (typeof key !== 'string' || key === '') return failure(400, 'idempotency_key_missing');
-    return this.#runOnce(key, parsed.operation, requestFingerprint(request.path, parsed.operation));
+    const { operation } = parsed;
+    const fingerprint = requestFingerprint(request.path, operation);
+    return this.#runOnce({ key, operation, fingerprint, origin: `http://${request.headers.host ?? ''}` });
   }
 
-  #lookUp(query: { paymentId: string } | { authorizationId: string }): FakeAnswer {
-    const found =
-      'paymentId' in query
-        ? this.#ledger.findByPayment(query.paymentId)
-        : [this.#ledger.find(query.authorizationId)].filter((known) => known !== undefined);
-    const fault = this.#takeFault('find', found[0]);
+  close(): void {
+    for (const timer of this.#late) clearTimeout(timer);
+    this.#webhooks.close();
+  }
+
+  #lookUp(query: Extract<ParsedRequest, { kind: 'look_up' | 'list' }>): FakeAnswer {
+    const { answer, first } = lookUp(this.#ledger, query);
+    const fault = this.#takeFault('find', first);
     const before = fault && answerBefore(fault);
     if (before) return before;
-    const single = found[0];
-    const answer =
-      'paymentId' in query
-        ? jsonAnswer(200, { data: found.map(authorizationDocument) })
-        : single
-          ? jsonAnswer(200, authorizationDocument(single))
-          : failure(404, 'authorization_not_found');
     return fault ? spoil(fault, answer) : { ...answer, delayMs: this.#settings.answerDelayMs };
   }
 
   /** The Idempotency-Key protocol around one operation. */
-  #runOnce(key: string, operation: Operation, fingerprint: string): FakeAnswer {
-    const state = this.#answers.look(key, fingerprint);
+  #runOnce(asked: Asked): FakeAnswer {
+    const { key, operation, fingerprint } = asked;
+    const state = this.#answers.look(key, fingerprint, this.#settings.keyLifetimeMs);
     if (state.kind === 'reused') return failure(422, 'idempotency_key_reused');
     if (state.kind === 'in_use') return failure(409, 'idempotency_key_in_use');
 
@@ -156,24 +157,39 @@ class FakePayments implements FakeBehaviour {
       const replay = jsonAnswer(status, body, { 'idempotent-replayed': 'true' });
       return fault ? spoil(fault, replay) : { ...replay, delayMs: this.#settings.answerDelayMs };
     }
-    const answer = this.#execute(key, operation, fingerprint, fault);
-    return fault ? spoil(fault, answer) : this.#answerInTime(key, fingerprint, operation, answer);
+    if (fault?.action === 'late') return this.#runLater(asked, fault);
+    const { answer, told } = this.#execute(asked, fault);
+    const waitFor = this.#settings.webhooks.early ? { waitFor: told } : {};
+    return { ...(fault ? spoil(fault, answer) : this.#answerInTime(asked, answer)), ...waitFor };
   }
 
   /** Does the operation and writes what it changed and its answer in one write, before anybody is told. */
-  #execute(key: string, operation: Operation, fingerprint: string, fault: Fault | undefined): Answer {
+  #execute(asked: Asked, fault: PaymentFault | undefined): { answer: Answer; told: Promise<void> } {
+    const { key, operation, fingerprint, origin } = asked;
     const failsForGood = operation.name === 'authorize' && operation.body.method === 'tok_error';
     const outcome = failsForGood ? null : this.#apply(operation);
-    const answer = outcome === null ? failure(500, 'api_error') : answerTo(operation, outcome);
+    const answer = outcome === null ? failure(500, 'api_error') : answerTo(operation, outcome, origin);
     const stored: StoredAnswer = { fingerprint, status: answer.status, body: answer.body };
     if (fault?.action === '500_after' && fault.stored !== false) {
       Object.assign(stored, { status: 500, body: failure(500, 'api_error').body });
     } else if (fault?.action === 'amount_mismatch') {
       stored.body = oneMore(answer.body);
     }
-    const fact = outcome?.fact ? [{ ...outcome.fact, idempotencyKey: key }] : [];
-    this.log.append(...fact, this.#answers.store(key, stored));
-    return answer;
+    const facts = outcome?.fact ? [{ ...outcome.fact, idempotencyKey: key }] : [];
+    this.log.append(...facts, this.#answers.store(key, stored));
+    return { answer, told: this.#tell(facts) };
+  }
+
+  /** The caller hears nothing, the key is in use, and nothing can be found until it happens. */
+  #runLater(asked: Asked, fault: PaymentFault): FakeAnswer {
+    this.#answers.begin(asked.key, asked.fingerprint);
+    const timer = setTimeout(() => {
+      this.#late.delete(timer);
+      this.#execute(asked, undefined);
+      this.#answers.finish(asked.key);
+    }, fault.delayMs ?? this.#settings.lateMs);
+    this.#late.add(timer);
+    return { kind: 'silence' };
   }
 
   #apply(operation: Operation): LedgerOutcome {
@@ -189,7 +205,7 @@ class FakePayments implements FakeBehaviour {
     }
   }
 
-  #answerInTime(key: string, fingerprint: string, operation: Operation, answer: Answer): FakeAnswer {
+  #answerInTime({ key, operation, fingerprint }: Asked, answer: Answer): FakeAnswer {
     const isLate = operation.name === 'authorize' && operation.body.method === 'tok_timeout_then_success';
     const delayMs = isLate ? this.#settings.lateMs : this.#settings.answerDelayMs;
     if (delayMs === 0) return answer;
@@ -203,6 +219,10 @@ class FakePayments implements FakeBehaviour {
     };
   }
 
+  async #tell(facts: LedgerFact[]): Promise<void> {
+    for (const event of facts.map(webhookOf)) if (event !== null) await this.#webhooks.post(event);
+  }
+
   #subjectOf(operation: Operation): { paymentId: string; orderId: string } | undefined {
     if (operation.name === 'authorize') return operation.body;
     if (operation.name === 'refund') return this.#ledger.findByCapture(operation.captureId);
@@ -210,9 +230,9 @@ class FakePayments implements FakeBehaviour {
   }
 
   #takeFault(
-    operation: Fault['operation'],
+    operation: PaymentFault['operation'],
     subject: { paymentId: string; orderId: string } | undefined,
-  ): Fault | undefined {
+  ): PaymentFault | undefined {
     const fault = this.#faults.take((planned) => {
       if (planned.operation !== undefined && planned.operation !== operation) return false;
       const { paymentId, orderId } = planned.match ?? {};
@@ -224,71 +244,27 @@ class FakePayments implements FakeBehaviour {
   }
 }
 
-/** The answer of a fault that strikes before anything is done; null for the others. */
-function answerBefore(fault: Fault): FakeAnswer | null {
-  const delay = fault.delayMs === undefined ? {} : { delayMs: fault.delayMs };
-  const { retryAfterSeconds } = fault;
-  const headers: Record<string, string> =
-    retryAfterSeconds === undefined ? {} : { 'retry-after': String(retryAfterSeconds) };
-  if (fault.action === '429') return { ...failure(429, 'rate_limited'), headers, ...delay };
-  if (fault.action === '500_before') return { ...failure(500, 'api_error'), ...delay };
-  return fault.action === 'cut_before' ? { kind: 'cut', ...delay } : null;
-}
-
-/** What becomes of a good answer under a fault that strikes after everything is done. */
-function spoil(fault: Fault, answer: Answer): FakeAnswer {
-  const delay = fault.delayMs === undefined ? {} : { delayMs: fault.delayMs };
-  switch (fault.action) {
-    case '500_after':
-      return { ...failure(500, 'api_error'), ...delay };
-    case 'timeout_after':
-      return { kind: 'silence' };
-    case 'cut_after':
-      return { kind: 'cut', ...delay };
-    case 'amount_mismatch':
-      return { ...answer, body: oneMore(answer.body), ...delay };
-    default:
-      throw new TypeError(`${fault.action} strikes before`);
+/** What is known, and the first of it, which a fault can be aimed at. */
+function lookUp(
+  ledger: PaymentsLedger,
+  query: Extract<ParsedRequest, { kind: 'look_up' | 'list' }>,
+): { answer: Answer; first: LedgerAuthorization | undefined } {
+  if (query.kind === 'list') {
+    const all = ledger.listSince(query.createdSince);
+    const from = query.after === null ? 0 : all.findIndex(({ id }) => id === query.after) + 1;
+    const page = all.slice(from, from + query.limit);
+    const next = from + query.limit < all.length ? (page.at(-1)?.id ?? null) : null;
+    return { answer: jsonAnswer(200, { data: page.map(authorizationDocument), next }), first: page[0] };
   }
-}
-
-function oneMore(body: unknown): unknown {
-  const document = body as { amountMinor?: number };
-  return document.amountMinor === undefined ? body : { ...document, amountMinor: document.amountMinor + 1 };
-}
-
-function answerTo(operation: Operation, outcome: LedgerOutcome): Answer {
-  if (outcome.kind === 'refused') {
-    const { authorization } = outcome;
-    const about = authorization ? { authorization: authorizationDocument(authorization) } : {};
-    return jsonAnswer(outcome.status, { error: { code: outcome.code, message: outcome.code, ...about } });
+  if ('paymentId' in query) {
+    const found = ledger.findByPayment(query.paymentId);
+    return { answer: jsonAnswer(200, { data: found.map(authorizationDocument) }), first: found[0] };
   }
-  const { authorization, refund } = outcome;
-  const { currency } = authorization;
-  if (refund) {
-    const { id, refundId, amountMinor } = refund;
-    const captureId = authorization.captureId;
-    return jsonAnswer(200, { id, refundId, captureId, status: 'refunded', amountMinor, currency });
-  }
-  if (operation.name !== 'capture') return jsonAnswer(200, authorizationDocument(authorization));
-  const amountMinor = authorization.capturedMinor;
-  const authorizationId = authorization.id;
-  return jsonAnswer(200, {
-    id: authorization.captureId,
-    authorizationId,
-    status: 'captured',
-    amountMinor,
-    currency,
-  });
-}
-
-/** The authorization as the API shows it: everything but the method. */
-function authorizationDocument({ method: _method, ...shown }: LedgerAuthorization): Record<string, unknown> {
-  return { ...shown, refunds: shown.refunds.map((refund) => ({ ...refund, currency: shown.currency })) };
-}
-
-function failure(status: number, code: string, message = code): Answer {
-  return jsonAnswer(status, { error: { code, message } });
+  const single = ledger.find(query.authorizationId);
+  const answer = single
+    ? jsonAnswer(200, authorizationDocument(single))
+    : failure(404, 'authorization_not_found');
+  return { answer, first: single };
 }
 
 if (require.main === module) {

@@ -16,20 +16,30 @@ export type KeyState =
   | { kind: 'reused' }
   | { kind: 'stored'; answer: StoredAnswer };
 
-/** Idempotency keys as Stripe treats them: the first answer of a key is its answer for good, stored 500s included. */
+/** Says that every answer before it is forgotten, as after the keys' lifetime. */
+export const KEYS_FORGOTTEN = 'keys_forgotten';
+
+/**
+ * Idempotency keys as Stripe treats them: the first answer of a key is its answer, stored 500s included, until the key is
+ * pruned; then the same key is a new request. Source: Stripe, "Idempotent requests": after at least 24 hours.
+ */
 export class IdempotentAnswers {
-  readonly #answers = new Map<string, StoredAnswer>();
+  readonly #answers = new Map<string, StoredAnswer & { atMs: number }>();
   readonly #running = new Map<string, string>();
 
   constructor(facts: StoredEvidence[]) {
     for (const fact of facts) {
+      if (fact.type === KEYS_FORGOTTEN) this.#answers.clear();
       if (fact.type !== 'answer') continue;
-      this.#answers.set(fact['idempotencyKey'] as string, fact as unknown as StoredAnswer);
+      const answer = fact as unknown as StoredAnswer;
+      this.#answers.set(fact['idempotencyKey'] as string, { ...answer, atMs: Date.parse(fact.at) });
     }
   }
 
-  look(key: string, fingerprint: string): KeyState {
-    const answer = this.#answers.get(key);
+  /** @param lifetimeMs - how old an answer may be to be known */
+  look(key: string, fingerprint: string, lifetimeMs: number): KeyState {
+    const stored = this.#answers.get(key);
+    const answer = stored !== undefined && Date.now() - stored.atMs <= lifetimeMs ? stored : undefined;
     const known = this.#running.get(key) ?? answer?.fingerprint;
     if (known === undefined) return { kind: 'new' };
     if (known !== fingerprint) return { kind: 'reused' };
@@ -38,8 +48,14 @@ export class IdempotentAnswers {
 
   /** Keeps an answer; the fact that is returned belongs in the log, in one write with what the request changed. */
   store(key: string, answer: StoredAnswer): Evidence {
-    this.#answers.set(key, answer);
+    this.#answers.set(key, { ...answer, atMs: Date.now() });
     return { type: 'answer', idempotencyKey: key, ...answer };
+  }
+
+  /** As if their lifetime were over. The fact that is returned belongs in the log. */
+  forget(): Evidence {
+    this.#answers.clear();
+    return { type: KEYS_FORGOTTEN };
   }
 
   /** Marks the key as running until `finish`, although its answer may be stored already. */

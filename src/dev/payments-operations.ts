@@ -1,12 +1,16 @@
 import { z } from 'zod';
 import { parseJson, type FakeRequest } from './fake-server';
 
-const id = z.string().min(1).max(255);
-const money = {
+/** An id of either side. */
+export const id = z.string().min(1).max(255);
+export const money = {
   /** Minor units: whole and above zero, so a decimal amount is refused and never rounded. */
   amountMinor: z.int().positive(),
   currency: z.string().regex(/^[A-Z]{3}$/),
 };
+
+/** Longest page of a list, and the default. Far below what an adapter reads of one answer. */
+const PAGE_SIZE_MAX = 50;
 
 const authorizeBody = z.strictObject({ paymentId: id, orderId: id, ...money, method: id });
 const captureBody = z.strictObject(money);
@@ -24,6 +28,8 @@ export type ParsedRequest =
   | { kind: 'operation'; operation: Operation }
   | { kind: 'look_up'; paymentId: string }
   | { kind: 'look_up'; authorizationId: string }
+  /** `after`: the last authorization of the page before. */
+  | { kind: 'list'; createdSince: Date; after: string | null; limit: number }
   | { kind: 'bad'; status: number; code: string; message?: string };
 
 /** Reads method, path and body of the fake gateway's API. */
@@ -60,9 +66,18 @@ function lookUp(
   if (collection !== 'authorizations' || action !== undefined) return notFound;
   if (objectId !== undefined) return { kind: 'look_up', authorizationId: objectId };
   const paymentId = query.get('paymentId');
-  return paymentId
-    ? { kind: 'look_up', paymentId }
-    : { kind: 'bad', status: 422, code: 'payment_id_missing' };
+  if (paymentId) return { kind: 'look_up', paymentId };
+  return query.has('createdSince') ? list(query) : { kind: 'bad', status: 422, code: 'payment_id_missing' };
+}
+
+function list(query: URLSearchParams): ParsedRequest {
+  const createdSince = new Date(query.get('createdSince') ?? '');
+  const limit = Number(query.get('limit') ?? PAGE_SIZE_MAX);
+  const isLimit = Number.isInteger(limit) && limit >= 1 && limit <= PAGE_SIZE_MAX;
+  if (Number.isNaN(createdSince.getTime()) || !isLimit) {
+    return { kind: 'bad', status: 422, code: 'invalid_request' };
+  }
+  return { kind: 'list', createdSince, after: query.get('after'), limit };
 }
 
 function withBody<Body>(

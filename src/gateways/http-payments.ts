@@ -1,25 +1,27 @@
 import { randomUUID } from 'node:crypto';
 import { GatewayMismatchError, GatewayUnavailableError } from '../errors';
-import {
-  createGatewayHttp,
-  isObject,
-  type GatewayAnswer,
-  type GatewayHttp,
-  type JsonObject,
-} from './gateway-http';
+import { answerChecks } from './answer-checks';
+import { createGatewayHttp, type GatewayAnswer, type GatewayHttp } from './gateway-http';
+import { isObject, type JsonObject } from './http-exchange';
 import type {
   Authorization,
+  AuthorizationPage,
   AuthorizeRequest,
   AuthorizeResult,
   CaptureRequest,
   CaptureResult,
   FoundRefund,
+  ListedAuthorization,
+  ListQuery,
   PaymentGateway,
   RefundRequest,
   RefundResult,
   VoidRequest,
   VoidResult,
 } from './payments';
+
+const NAME = 'payment gateway';
+const { requireSame, requireText, requireTime, requireWhole, unclear } = answerChecks(NAME);
 
 export interface HttpPaymentGatewayOptions {
   /** Where `/v1/authorizations` is below. */
@@ -39,13 +41,14 @@ export interface HttpPaymentGatewayOptions {
  * was used for something else.
  */
 export function createHttpPaymentGateway(options: HttpPaymentGatewayOptions): PaymentGateway {
-  const http = createGatewayHttp(options);
+  const http = createGatewayHttp(NAME, options);
   return {
     authorize: (request) => authorize(http, request),
     capture: (request) => capture(http, request),
     void: (request) => voidAuthorization(http, request),
     refund: (request) => refund(http, request),
     find: ({ paymentId }) => find(http, paymentId),
+    list: (query) => list(http, query),
     close: () => http.close(),
   };
 }
@@ -60,8 +63,10 @@ async function authorize(http: GatewayHttp, request: AuthorizeRequest): Promise<
   requireSame(answer.body, { paymentId, amountMinor, currency });
   const authorizationId = requireText(answer.body, 'id');
   const status = requireText(answer.body, 'status');
-  if (status === 'authorized' || status === 'requires_action') return { kind: status, authorizationId };
-  throw unclear('status');
+  if (status === 'authorized') return { kind: status, authorizationId };
+  if (status !== 'requires_action') throw unclear('status');
+  const actionUrl = answer.body['actionUrl'];
+  return { kind: status, authorizationId, ...(typeof actionUrl === 'string' ? { actionUrl } : {}) };
 }
 
 async function capture(http: GatewayHttp, request: CaptureRequest): Promise<CaptureResult> {
@@ -146,6 +151,26 @@ async function find(http: GatewayHttp, paymentId: string): Promise<Authorization
   });
 }
 
+async function list(http: GatewayHttp, { createdSince, after }: ListQuery): Promise<AuthorizationPage> {
+  const query = { createdSince, ...(after === undefined ? {} : { after }) };
+  const answer = await http.call({ method: 'GET', path: 'v1/authorizations', query });
+  if (answer.kind !== 'done') throw new GatewayUnavailableError(`list refused (${answer.code})`);
+  const { data, next } = answer.body;
+  if (!Array.isArray(data)) throw unclear('data');
+  if (next !== null && (typeof next !== 'string' || next === '')) throw unclear('next');
+  return { authorizations: data.map(readListed), next };
+}
+
+function readListed(document: unknown): ListedAuthorization {
+  if (!isObject(document)) throw unclear('data');
+  return {
+    ...readAuthorization(document),
+    paymentId: requireText(document, 'paymentId'),
+    orderId: requireText(document, 'orderId'),
+    createdAt: requireTime(document, 'createdAt'),
+  };
+}
+
 const STATUSES: readonly string[] = [
   'authorized',
   'declined',
@@ -182,31 +207,4 @@ function authorizationIn(answer: Extract<GatewayAnswer, { kind: 'refused' }>): J
   const error = answer.body['error'];
   const authorization = isObject(error) ? error['authorization'] : null;
   return isObject(authorization) ? authorization : null;
-}
-
-/** Amounts, currencies and ids that come back must be those that were sent. */
-function requireSame(answer: JsonObject, sent: Record<string, string | number>): void {
-  for (const [member, value] of Object.entries(sent)) {
-    if (answer[member] === undefined) throw unclear(member);
-    if (answer[member] !== value) {
-      throw new GatewayMismatchError(`the payment gateway answered with another ${member}`);
-    }
-  }
-}
-
-function requireText(document: JsonObject, member: string): string {
-  const value = document[member];
-  if (typeof value !== 'string' || value === '') throw unclear(member);
-  return value;
-}
-
-function requireWhole(document: JsonObject, member: string): number {
-  const value = document[member];
-  if (typeof value !== 'number' || !Number.isSafeInteger(value)) throw unclear(member);
-  return value;
-}
-
-/** An answer without what it must have proves nothing; the same call with the same key may still say more. */
-function unclear(member: string): GatewayUnavailableError {
-  return new GatewayUnavailableError(`the payment gateway's answer is unclear (${member})`);
 }

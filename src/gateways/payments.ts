@@ -14,6 +14,11 @@ export interface PaymentGateway {
   refund(request: RefundRequest): Promise<RefundResult>;
   /** Authorizations known for a payment, newest first. */
   find(query: { paymentId: string }): Promise<Authorization[]>;
+  /**
+   * A page of what was authorized since a time, in the gateway's order, for reconciliation: money that the gateway holds and that
+   * nobody here asked about. What changes while it is paged may be missing or there twice.
+   */
+  list(query: ListQuery): Promise<AuthorizationPage>;
   close(): Promise<void>;
 }
 
@@ -39,8 +44,11 @@ export interface AuthorizeRequest {
 export type AuthorizeResult =
   | { kind: 'authorized'; authorizationId: string }
   | { kind: 'declined'; code: string }
-  /** The customer must act first (3-D Secure). The authorization exists and can be voided. */
-  | { kind: 'requires_action'; authorizationId: string }
+  /**
+   * The customer must act first (3-D Secure), at `actionUrl` when the gateway has a page for it. The authorization exists
+   * and can be voided; a webhook tells that it is `authorized` or `declined`, and `find` does too.
+   */
+  | { kind: 'requires_action'; authorizationId: string; actionUrl?: string }
   | StoredError;
 
 export interface CaptureRequest {
@@ -85,4 +93,24 @@ export interface FoundRefund {
   refundId: string;
   gatewayRefundId: string;
   amountMinor: number;
+}
+
+export interface ListQuery {
+  /** RFC 3339. Authorizations made at or after it. */
+  createdSince: string;
+  /** `next` of the page before. */
+  after?: string;
+}
+
+export interface AuthorizationPage {
+  authorizations: ListedAuthorization[];
+  /** Null on the last page. A page may be empty and not the last. */
+  next: string | null;
+}
+
+export interface ListedAuthorization extends Authorization {
+  paymentId: string;
+  orderId: string;
+  /** RFC 3339. */
+  createdAt: string;
 }

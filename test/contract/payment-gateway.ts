@@ -1,15 +1,47 @@
 import { GatewayMismatchError } from '../../src/errors';
-import type { AuthorizeRequest, CaptureRequest, PaymentGateway } from '../../src/gateways/payments';
+import type {
+  AuthorizeRequest,
+  CaptureRequest,
+  ListedAuthorization,
+  PaymentGateway,
+} from '../../src/gateways/payments';
 
 export interface PaymentGatewayUnderTest {
   gateway: PaymentGateway;
+  /** The customer proves who they are, or does not. */
+  act(authorizationId: string, isApproved: boolean): Promise<void>;
+  /** As if the lifetime of all idempotency keys were over. */
+  forgetKeys(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** What every payment gateway must keep. `start` brings up one without any payment; methods are those of the fake. */
+/** What a gateway calls the methods, and its refusals where it has words of its own. */
+export interface PaymentVocabulary {
+  methods: Record<PaymentMethod, string>;
+  refusals: Record<'capture' | 'refund', string>;
+}
+
+type PaymentMethod =
+  'good' | 'declined' | 'insufficient' | 'requiresAction' | 'captureRefused' | 'refundRefused';
+
+/** The words of the fake and the simulated gateway. */
+const OWN_WORDS: PaymentVocabulary = {
+  methods: {
+    good: 'tok_visa',
+    declined: 'tok_declined',
+    insufficient: 'tok_insufficient_funds',
+    requiresAction: 'tok_requires_action',
+    captureRefused: 'tok_capture_refused',
+    refundRefused: 'tok_refund_refused',
+  },
+  refusals: { capture: 'capture_refused', refund: 'refund_refused' },
+};
+
+/** What every payment gateway must keep. `start` brings up one without any payment. */
 export function describePaymentGatewayContract(
   name: string,
   start: () => Promise<PaymentGatewayUnderTest>,
+  { methods, refusals }: PaymentVocabulary = OWN_WORDS,
 ): void {
   describe(`payment gateway contract: ${name}`, () => {
     let subject: PaymentGatewayUnderTest;
@@ -30,7 +62,7 @@ export function describePaymentGatewayContract(
       orderId: 'ord_1',
       amountMinor: 1999,
       currency: 'EUR',
-      method: 'tok_visa',
+      method: methods.good,
       ...changes,
     });
     const authorized = async (changes: Partial<AuthorizeRequest> = {}): Promise<string> => {
@@ -74,8 +106,8 @@ export function describePaymentGatewayContract(
     });
 
     it.each([
-      ['tok_declined', 'card_declined'],
-      ['tok_insufficient_funds', 'insufficient_funds'],
+      [methods.declined, 'card_declined'],
+      [methods.insufficient, 'insufficient_funds'],
     ])('tells a refusal of %s, with nothing left to capture', async (method, code) => {
       expect(await gateway.authorize(authorizeRequest({ method }))).toEqual({ kind: 'declined', code });
 
@@ -84,7 +116,7 @@ export function describePaymentGatewayContract(
     });
 
     it('makes an authorization void that waits for the customer', async () => {
-      const result = await gateway.authorize(authorizeRequest({ method: 'tok_requires_action' }));
+      const result = await gateway.authorize(authorizeRequest({ method: methods.requiresAction }));
       expect(result.kind).toBe('requires_action');
       const authorizationId = 'authorizationId' in result ? result.authorizationId : '';
 
@@ -92,6 +124,28 @@ export function describePaymentGatewayContract(
       expect(await gateway.void({ idempotencyKey: 'pay:pay_1:1:void', authorizationId })).toEqual({
         kind: 'voided',
       });
+    });
+
+    it('goes on with an authorization once the customer has acted', async () => {
+      const authorizationId = await authorized({ method: methods.requiresAction });
+
+      await subject.act(authorizationId, true);
+
+      expect(await gateway.find({ paymentId: 'pay_1' })).toMatchObject([{ status: 'authorized' }]);
+      const captureKey = { idempotencyKey: 'after' };
+      expect(await gateway.capture(captureRequest(authorizationId, captureKey))).toMatchObject({
+        kind: 'captured',
+      });
+    });
+
+    it('has nothing to capture when the customer refuses to act', async () => {
+      const authorizationId = await authorized({ method: methods.requiresAction });
+
+      await subject.act(authorizationId, false);
+
+      expect(await gateway.find({ paymentId: 'pay_1' })).toMatchObject([{ status: 'declined' }]);
+      expect(await gateway.capture(captureRequest(authorizationId))).toMatchObject({ kind: 'refused' });
+      expect(await gateway.void({ idempotencyKey: 'v1', authorizationId })).toEqual({ kind: 'voided' });
     });
 
     it('answers the same key and request the same way, however often and at once', async () => {
@@ -112,6 +166,26 @@ export function describePaymentGatewayContract(
 
       expect(failure).toBeInstanceOf(GatewayMismatchError);
       expect(failure).toMatchObject({ retryable: false });
+    });
+
+    it('takes a forgotten key for a new request, and still shows what it did before', async () => {
+      const first = await authorized();
+
+      await subject.forgetKeys();
+      const second = await authorized();
+
+      expect(second).not.toBe(first);
+      const found = await gateway.find({ paymentId: 'pay_1' });
+      expect(found.map(({ authorizationId }) => authorizationId)).toEqual([second, first]);
+    });
+
+    it('captures once although the key was forgotten', async () => {
+      const authorizationId = await authorized();
+      const first = await gateway.capture(captureRequest(authorizationId));
+
+      await subject.forgetKeys();
+
+      expect(await gateway.capture(captureRequest(authorizationId))).toEqual(first);
     });
 
     it('captures once, and tells it again under another key', async () => {
@@ -161,7 +235,7 @@ export function describePaymentGatewayContract(
     });
 
     it('counts a declined authorization as void', async () => {
-      await gateway.authorize(authorizeRequest({ method: 'tok_declined' }));
+      await gateway.authorize(authorizeRequest({ method: methods.declined }));
       const [found] = await gateway.find({ paymentId: 'pay_1' });
 
       const result = await gateway.void({
@@ -196,21 +270,21 @@ export function describePaymentGatewayContract(
     });
 
     it('tells a refusal for good of a capture and of a refund', async () => {
-      const authorizationId = await authorized({ method: 'tok_capture_refused' });
+      const authorizationId = await authorized({ method: methods.captureRefused });
       expect(await gateway.capture(captureRequest(authorizationId))).toEqual({
         kind: 'refused',
-        code: 'capture_refused',
+        code: refusals.capture,
       });
 
       const other = await authorized({
-        method: 'tok_refund_refused',
+        method: methods.refundRefused,
         idempotencyKey: 'pay:pay_2:1:authorize',
         paymentId: 'pay_2',
       });
       const capture = await gateway.capture(captureRequest(other, { idempotencyKey: 'pay:pay_2:1:capture' }));
       expect(await refund(capture.kind === 'captured' ? capture.captureId : '', 'ref_1', 1)).toEqual({
         kind: 'refused',
-        code: 'refund_refused',
+        code: refusals.refund,
       });
     });
 
@@ -221,6 +295,44 @@ export function describePaymentGatewayContract(
         gateway.void({ idempotencyKey: 'v1', authorizationId: 'auth_unknown' }),
       ).rejects.toBeInstanceOf(GatewayMismatchError);
       expect(await gateway.find({ paymentId: 'pay_unknown' })).toEqual([]);
+    });
+
+    it('lists what was authorized since a time, in pages, with its payment and order', async () => {
+      const createdSince = new Date(Date.now() - 60_000).toISOString();
+      const made: string[] = [];
+      // More than a page of the gateways that are tested here.
+      for (let n = 0; n < 120; n += 1) {
+        const paymentId = `pay_${n}`;
+        made.push(await authorized({ idempotencyKey: paymentId, paymentId, orderId: `ord_${n}` }));
+      }
+
+      const listed: ListedAuthorization[] = [];
+      for (let after: string | null = ''; after !== null;) {
+        const page = await gateway.list({ createdSince, ...(after === '' ? {} : { after }) });
+        listed.push(...page.authorizations);
+        after = page.next;
+      }
+
+      expect(listed.map(({ authorizationId }) => authorizationId).sort()).toEqual([...made].sort());
+      expect(listed.find(({ paymentId }) => paymentId === 'pay_7')).toEqual({
+        authorizationId: made[7],
+        status: 'authorized',
+        amountMinor: 1999,
+        currency: 'EUR',
+        captureId: null,
+        refunds: [],
+        paymentId: 'pay_7',
+        orderId: 'ord_7',
+        createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/) as string,
+      });
+    });
+
+    it('lists nothing that is older', async () => {
+      await authorized();
+
+      const page = await gateway.list({ createdSince: new Date(Date.now() + 60_000).toISOString() });
+
+      expect(page).toEqual({ authorizations: [], next: null });
     });
 
     it('lists the authorizations of one payment newest first', async () => {

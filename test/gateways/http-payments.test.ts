@@ -11,11 +11,21 @@ import { controlFake, eventually, evidenceOf, temporaryLog } from '../dev/fake-c
 /** Short, so that the tests of silence are; far above what loopback needs. */
 const TIMEOUT_MS = 1_000;
 
+async function actAsCustomer(url: string, authorizationId: string, isApproved: boolean): Promise<void> {
+  const body = JSON.stringify({ outcome: isApproved ? 'approve' : 'refuse' });
+  const response = await fetch(`${url}/_customer/${authorizationId}`, { method: 'POST', body });
+  if (!response.ok) throw new Error(await response.text());
+}
+
 describePaymentGatewayContract('http', async () => {
   const log = temporaryLog();
   const fake = await startFakePayments({ port: 0, logFile: log.logFile });
   return {
     gateway: createHttpPaymentGateway({ baseUrl: fake.url, timeoutMs: TIMEOUT_MS }),
+    act: (authorizationId, isApproved) => actAsCustomer(fake.url, authorizationId, isApproved),
+    forgetKeys: async () => {
+      await controlFake(fake.url, { forgetKeys: true });
+    },
     stop: async () => {
       await fake.close();
       log.remove();
@@ -166,6 +176,65 @@ describe('http payments when the gateway misbehaves', () => {
       ({ paymentId }) => paymentId === request.paymentId,
     );
     expect(voids).toHaveLength(1);
+  });
+
+  it.each(['authorize', 'capture', 'void', 'refund'] as const)(
+    '%s: waits out a call that is carried out long after it was given up',
+    async (operation) => {
+      const request = newRequest();
+      const money = { amountMinor: 1999, currency: 'EUR' };
+      await plan({ operation, action: 'late', delayMs: 1_500 });
+      const settled = async <T>(call: () => Promise<T>): Promise<T> => {
+        for (;;) {
+          const result = await call().catch((error: unknown) => {
+            if (!(error instanceof GatewayUnavailableError)) throw error;
+          });
+          if (result !== undefined) return result;
+        }
+      };
+
+      const authorization = await settled(() => gateway.authorize(request));
+      const authorizationId = 'authorizationId' in authorization ? authorization.authorizationId : '';
+      if (operation === 'void') {
+        await settled(() => gateway.void({ idempotencyKey: `v${count}`, authorizationId }));
+      } else {
+        const capture = await settled(() =>
+          gateway.capture({ idempotencyKey: `c${count}`, authorizationId, ...money }),
+        );
+        const captureId = capture.kind === 'captured' ? capture.captureId : '';
+        const refundId = `ref_${count}`;
+        await settled(() => gateway.refund({ idempotencyKey: `r${count}`, refundId, captureId, ...money }));
+      }
+
+      const facts = (await evidenceOf(fake.url)).filter(({ orderId }) => orderId === request.orderId);
+      const expected =
+        operation === 'void' ? ['authorized', 'voided'] : ['authorized', 'captured', 'refunded'];
+      expect(facts.map(({ type }) => type)).toEqual(expected);
+      expect((await evidenceOf(fake.url, 'fault')).at(-1)).toMatchObject({ action: 'late', operation });
+    },
+  );
+
+  it('finds nothing of a late authorization until it happens', async () => {
+    const request = newRequest();
+    await plan({ operation: 'authorize', action: 'late', delayMs: 2_000 });
+
+    await failureOf(gateway.authorize(request));
+    const during = await gateway.find({ paymentId: request.paymentId });
+    await eventually(async () => (await controlFake(fake.url, {}))['late'] === 0);
+
+    expect(during).toEqual([]);
+    expect(await gateway.find({ paymentId: request.paymentId })).toHaveLength(1);
+  });
+
+  it('tells where the customer acts', async () => {
+    const result = await gateway.authorize(newRequest('tok_requires_action'));
+
+    const authorizationId = 'authorizationId' in result ? result.authorizationId : '';
+    expect(result).toEqual({
+      kind: 'requires_action',
+      authorizationId,
+      actionUrl: `${fake.url}/_customer/${authorizationId}`,
+    });
   });
 
   it('waits out a late success under the same key', async () => {

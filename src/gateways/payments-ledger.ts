@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Evidence, StoredEvidence } from './evidence-log';
+import type { LedgerFact } from './ledger-fact';
 
 export type LedgerStatus = 'authorized' | 'declined' | 'requires_action' | 'captured' | 'voided';
 
@@ -21,13 +21,15 @@ export interface LedgerAuthorization {
   captureId: string | null;
   capturedMinor: number;
   refunds: LedgerRefund[];
+  /** RFC 3339. */
+  createdAt: string;
 }
 
 /** An operation's outcome: the fact to be logged, or why nothing happened. */
 export type LedgerOutcome =
-  | { kind: 'done'; authorization: LedgerAuthorization; fact: Evidence | null; refund?: LedgerRefund }
+  | { kind: 'done'; authorization: LedgerAuthorization; fact: LedgerFact | null; refund?: LedgerRefund }
   /** Only a decline is a fact: it leaves an authorization that can never be captured. */
-  | { kind: 'refused'; status: number; code: string; authorization?: LedgerAuthorization; fact?: Evidence };
+  | { kind: 'refused'; status: number; code: string; authorization?: LedgerAuthorization; fact?: LedgerFact };
 
 export interface Money {
   amountMinor: number;
@@ -52,14 +54,29 @@ const KNOWN_METHODS = new Set([
 /** Facts that begin an authorization; their type is its first status. */
 const CREATING_FACTS = new Set(['authorized', 'declined', 'requires_action']);
 
+/** What a customer who did not prove who they are is told. */
+const NOT_AUTHENTICATED = 'authentication_failed';
+
+export interface PaymentsLedgerOptions {
+  now: () => Date;
+  /** An id that is not taken. Default: random. */
+  newId?: (kind: 'auth' | 'cap' | 're') => string;
+}
+
 /**
- * The money rules of the fake gateway, without HTTP: captured at most once and never more than authorized, refunded
+ * The money rules of the simulated gateways, without transport: captured at most once and never more than authorized, refunded
  * never more than captured, nothing captured after a void. Each change is one fact; the state is what the facts say.
  */
 export class PaymentsLedger {
   readonly #authorizations = new Map<string, LedgerAuthorization>();
+  readonly #byPayment = new Map<string, LedgerAuthorization[]>();
+  readonly #byCapture = new Map<string, LedgerAuthorization>();
+  readonly #newId: (kind: 'auth' | 'cap' | 're') => string;
+  readonly #now: () => Date;
 
-  constructor(facts: StoredEvidence[]) {
+  constructor(facts: Iterable<LedgerFact>, { now, newId = randomId }: PaymentsLedgerOptions) {
+    this.#now = now;
+    this.#newId = newId;
     for (const fact of facts) this.#apply(fact);
   }
 
@@ -69,11 +86,18 @@ export class PaymentsLedger {
 
   /** Newest first. */
   findByPayment(paymentId: string): LedgerAuthorization[] {
-    return [...this.#authorizations.values()].filter((known) => known.paymentId === paymentId).reverse();
+    return [...(this.#byPayment.get(paymentId) ?? [])].reverse();
   }
 
   findByCapture(captureId: string): LedgerAuthorization | undefined {
-    return [...this.#authorizations.values()].find((known) => known.captureId === captureId);
+    return this.#byCapture.get(captureId);
+  }
+
+  /** Oldest first. */
+  listSince(createdSince: Date): LedgerAuthorization[] {
+    return [...this.#authorizations.values()].filter(
+      ({ createdAt }) => Date.parse(createdAt) >= createdSince.getTime(),
+    );
   }
 
   authorize(request: Money & { paymentId: string; orderId: string; method: string }): LedgerOutcome {
@@ -81,11 +105,28 @@ export class PaymentsLedger {
     const declineCode = DECLINE_CODES[request.method] ?? fallback;
     const granted = request.method === 'tok_requires_action' ? 'requires_action' : 'authorized';
     const status = declineCode === null ? granted : 'declined';
-    const authorizationId = newId('auth');
-    const fact = { type: status, authorizationId, ...request };
+    const authorizationId = this.#newId('auth');
+    const code = declineCode === null ? {} : { code: declineCode };
+    const createdAt = this.#now().toISOString();
+    const { paymentId, orderId, amountMinor, currency, method } = request;
+    const about = { paymentId, orderId, amountMinor, currency, method, createdAt };
+    const fact = { type: status, authorizationId, ...about, ...code };
     const authorization = this.#record(fact);
     if (declineCode === null) return { kind: 'done', authorization, fact };
     return { kind: 'refused', status: 402, code: declineCode, authorization, fact };
+  }
+
+  /** The customer proves who they are, or does not. */
+  act(authorizationId: string, isApproved: boolean): LedgerOutcome {
+    const authorization = this.#authorizations.get(authorizationId);
+    if (!authorization) return refused(404, 'authorization_not_found');
+    if (authorization.status !== 'requires_action') return refused(409, 'no_action_required');
+    const { amountMinor, currency } = authorization;
+    const about = { ...idsOf(authorization), amountMinor, currency };
+    const fact = isApproved
+      ? { type: 'action_completed', ...about }
+      : { type: 'action_refused', ...about, code: NOT_AUTHENTICATED };
+    return { kind: 'done', authorization: this.#record(fact), fact };
   }
 
   capture(authorizationId: string, money: Money): LedgerOutcome {
@@ -93,7 +134,7 @@ export class PaymentsLedger {
     if (!authorization) return refused(404, 'authorization_not_found');
     const refusal = captureRefusal(authorization, money);
     if (refusal) return { ...refusal, authorization };
-    const fact = { type: 'captured', captureId: newId('cap'), ...idsOf(authorization), ...money };
+    const fact = { type: 'captured', captureId: this.#newId('cap'), ...idsOf(authorization), ...money };
     return { kind: 'done', authorization: this.#record(fact), fact };
   }
 
@@ -118,29 +159,34 @@ export class PaymentsLedger {
     if (refundedMinor(authorization) + request.amountMinor > authorization.capturedMinor) {
       return refused(409, 'refund_exceeds_captured');
     }
-    const gatewayRefundId = newId('re');
+    const gatewayRefundId = this.#newId('re');
     const fact = { type: 'refunded', gatewayRefundId, captureId, ...idsOf(authorization), ...request };
     const changed = this.#record(fact);
     const refund = { id: gatewayRefundId, refundId: request.refundId, amountMinor: request.amountMinor };
     return { kind: 'done', authorization: changed, fact, refund };
   }
 
-  #record(fact: Evidence): LedgerAuthorization {
+  #record(fact: LedgerFact): LedgerAuthorization {
     const changed = this.#apply(fact);
     if (!changed) throw new TypeError(`${fact.type} changes no authorization`);
     return changed;
   }
 
   /** The one place that turns a fact into state, at the time it happens and after a restart alike. */
-  #apply(fact: Evidence): LedgerAuthorization | undefined {
+  #apply(fact: LedgerFact): LedgerAuthorization | undefined {
     const id = fact['authorizationId'] as string;
-    if (CREATING_FACTS.has(fact.type)) this.#authorizations.set(id, authorizationOf(id, fact));
+    if (CREATING_FACTS.has(fact.type)) this.#add(authorizationOf(id, fact));
     const authorization = this.#authorizations.get(id);
     if (!authorization) return undefined;
     if (fact.type === 'captured') {
       authorization.status = 'captured';
       authorization.captureId = fact['captureId'] as string;
       authorization.capturedMinor = fact['amountMinor'] as number;
+      this.#byCapture.set(authorization.captureId, authorization);
+    } else if (fact.type === 'action_completed') {
+      authorization.status = 'authorized';
+    } else if (fact.type === 'action_refused') {
+      authorization.status = 'declined';
     } else if (fact.type === 'voided') {
       authorization.status = 'voided';
     } else if (fact.type === 'refunded') {
@@ -152,9 +198,15 @@ export class PaymentsLedger {
     }
     return authorization;
   }
+
+  #add(authorization: LedgerAuthorization): void {
+    this.#authorizations.set(authorization.id, authorization);
+    const { paymentId } = authorization;
+    this.#byPayment.set(paymentId, [...(this.#byPayment.get(paymentId) ?? []), authorization]);
+  }
 }
 
-function authorizationOf(id: string, fact: Evidence): LedgerAuthorization {
+function authorizationOf(id: string, fact: LedgerFact): LedgerAuthorization {
   return {
     id,
     paymentId: fact['paymentId'] as string,
@@ -166,6 +218,7 @@ function authorizationOf(id: string, fact: Evidence): LedgerAuthorization {
     captureId: null,
     capturedMinor: 0,
     refunds: [],
+    createdAt: (fact['createdAt'] ?? fact['at']) as string,
   };
 }
 
@@ -199,6 +252,6 @@ function idsOf(authorization: LedgerAuthorization): {
   };
 }
 
-function newId(kind: 'auth' | 'cap' | 're'): string {
+function randomId(kind: 'auth' | 'cap' | 're'): string {
   return `${kind}_${randomBytes(12).toString('hex')}`;
 }
