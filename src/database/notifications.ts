@@ -199,14 +199,15 @@ export async function suppressAttempt(
   });
 }
 
-/** Gives an attempt its message, with what the provider says of it. Idempotent. @returns null when the message is not its own */
+/** Gives an attempt its message, with what the provider says of it; a message of another attempt stays as it is. Idempotent. */
 export async function adopt(
   pool: Pool,
   adopted: { attemptId: string; sid: string; by: FoundBy; report: ProviderReportFacts },
 ): Promise<Settled | null> {
   return changing(pool, adopted.attemptId, async (client) => {
-    if (await adoptMessage(client, adopted))
-      await applyReport(client, { sid: adopted.sid, ...adopted.report });
+    const { isOwn, resolved } = await adoptMessage(client, adopted);
+    if (isOwn) await applyReport(client, { sid: adopted.sid, ...adopted.report });
+    return resolved;
   });
 }
 

@@ -470,12 +470,13 @@ describe('an attempt without an outcome', () => {
     const [second] = await claim(first.orderId);
     await declareAmbiguous(database.pool, second!.attemptId);
     const found = { status: 'queued', errorCode: null };
-    await adopt(database.pool, {
+    const adopted = await adopt(database.pool, {
       attemptId: second!.attemptId,
       sid: 'SM-of-first',
       by: 'look_up',
       report: found,
     });
+    expect(adopted?.resolved).toEqual({ channel: 'whatsapp', by: 'look_up' });
 
     const { known } = await report('SM-of-second', 'sent', { attemptId: second!.attemptId });
 
@@ -487,6 +488,23 @@ describe('an attempt without an outcome', () => {
       { n: 1, message_sid: 'SM-of-second' },
       { n: 2, message_sid: 'SM-of-first' },
     ]);
+  });
+
+  it('takes no message that another attempt has, and says nothing of it', async () => {
+    const owner = await claimed('owner');
+    await accept(owner, 'SM-owned');
+    const other = await claimed('accepted-already');
+    await accept(other, 'SM-other-own');
+
+    const settled = await adopt(database.pool, {
+      attemptId: other.attemptId,
+      sid: 'SM-owned',
+      by: 'late_answer',
+      report: { status: 'undelivered', errorCode: '30003' },
+    });
+
+    expect(settled?.resolved).toBeNull();
+    expect(await attemptsOf(owner.notificationId)).toMatchObject([{ state: 'ACCEPTED', outcome: null }]);
   });
 
   it('that an operator is to decide about is parked, until a report settles it', async () => {
