@@ -1,3 +1,5 @@
+import { decimalsOf } from '../domain/money';
+
 /**
  * Stripe's minor units are not always those of ISO 4217, which our amounts are in.
  * Source: docs.stripe.com/currencies, "Zero-decimal currencies", "Three-decimal currencies" and "Special cases".
@@ -12,25 +14,20 @@ const THREE_DECIMALS = new Set('BHD JOD KWD OMR TND'.split(' '));
 /** Without decimals, and yet sent with two that must be 00. UGX stands on the list of zero decimals too; this rule wins. */
 const ALWAYS_00 = new Set(['ISK', 'UGX']);
 
-/** Source: ISO 4217, table A.1, "minor unit"; every other currency has 2. */
-const ISO_ZERO = new Set('BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF'.split(' '));
-const ISO_THREE = new Set('BHD IQD JOD KWD LYD OMR TND'.split(' '));
-const ISO_FOUR = new Set(['CLF', 'UYW']);
-
 /** Three decimals are sent with the last one 0. */
 const THREE_DECIMAL_STEP = 10;
 const HUNDREDTHS = 100;
 
 /** @returns null when Stripe cannot take this amount in this currency, for instance half an ariary */
 export function toStripeAmount(amountMinor: number, currency: string): number | null {
-  const amount = shifted(amountMinor, stripeDecimals(currency) - ownDecimals(currency));
+  const amount = shifted(amountMinor, stripeDecimals(currency) - decimalsOf(currency));
   if (!Number.isSafeInteger(amount)) return null;
   return amount % stepOf(currency) === 0 ? amount : null;
 }
 
 /** @returns null when the amount cannot be said in our units */
 export function fromStripeAmount(amount: number, currency: string): number | null {
-  const amountMinor = shifted(amount, ownDecimals(currency) - stripeDecimals(currency));
+  const amountMinor = shifted(amount, decimalsOf(currency) - stripeDecimals(currency));
   return Number.isSafeInteger(amountMinor) ? amountMinor : null;
 }
 
@@ -47,11 +44,4 @@ function stepOf(currency: string): number {
 function stripeDecimals(currency: string): number {
   if (ZERO_DECIMALS.has(currency)) return 0;
   return THREE_DECIMALS.has(currency) ? 3 : 2;
-}
-
-/** Of ISO 4217. The table is ours, because that of the runtime is not ISO's: it gives forint and ariary no decimals. */
-function ownDecimals(currency: string): number {
-  if (ISO_ZERO.has(currency)) return 0;
-  if (ISO_THREE.has(currency)) return 3;
-  return ISO_FOUR.has(currency) ? 4 : 2;
 }

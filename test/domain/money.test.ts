@@ -7,6 +7,10 @@ describe('money', () => {
     [5, 'EUR', 'EUR 0.05'],
     [500, 'JPY', 'JPY 500'],
     [1234, 'KWD', 'KWD 1.234'],
+    // ISO 4217 has two decimals for these; the runtime's own table has none.
+    [104500, 'HUF', 'HUF 1045.00'],
+    [104500, 'IDR', 'IDR 1045.00'],
+    [12345, 'CLF', 'CLF 1.2345'],
     [-1999, 'USD', 'USD -19.99'],
     [0, 'EUR', 'EUR 0.00'],
   ])('shows %d minor units of %s as %s', (amount, currency, text) => {
