@@ -1,7 +1,7 @@
+import { smsSizeOf } from '../domain/sms-segments';
 import { durationSeconds, hasEnded, isSubscribed, type TwilioCall } from './twilio-calls';
 import { errorMessage, numberOf, senderOf, type TwilioMessage } from './twilio-messages';
 import { rfc2822 } from './twilio-records';
-import { segmentsOf } from './twilio-segments';
 
 const API_VERSION = '2010-04-01';
 /** The installed WhatsApp channel. Twilio's is one of the account. */
@@ -91,7 +91,7 @@ export function inboundParams(
     To: message.to,
     Body: message.text,
     NumMedia: '0',
-    NumSegments: String(segmentsOf(message.text)),
+    NumSegments: String(smsSizeOf(message.text).segments),
     ApiVersion: API_VERSION,
     ...(optOutType === null ? {} : { OptOutType: optOutType }),
     ...(message.channel === 'whatsapp'

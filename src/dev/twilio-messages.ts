@@ -1,6 +1,6 @@
+import { smsSizeOf } from '../domain/sms-segments';
 import { badRequest, statusCallbackRefusal, type TwilioRefusal } from './twilio-errors';
 import { newSid, rfc2822, type Journey, type TwilioRecord } from './twilio-records';
-import { segmentsOf } from './twilio-segments';
 
 /** A message that the fake accepted, or that a person wrote. */
 export interface TwilioMessage extends TwilioRecord {
@@ -176,7 +176,7 @@ export function messageResource(message: TwilioMessage): Record<string, unknown>
     messaging_service_sid: message.messagingServiceSid,
     num_media: '0',
     // Source: Message resource, num_segments: 0 until a messaging service has picked the sender.
-    num_segments: message.status === 'accepted' ? '0' : String(segmentsOf(message.text)),
+    num_segments: message.status === 'accepted' ? '0' : String(smsSizeOf(message.text).segments),
     price: null,
     price_unit: 'USD',
     sid: message.sid,

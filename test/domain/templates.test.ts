@@ -2,7 +2,6 @@ import fc from 'fast-check';
 import { refusalOfLength } from '../../src/channels/content-checks';
 import { spokenLanguage } from '../../src/domain/spoken-language';
 import { spokenTwice, TWIML_CHARACTERS_MAX } from '../../src/channels/twiml';
-import { smsSizeOf } from '../../src/domain/sms-segments';
 import { checkTemplate } from '../../src/domain/template-checks';
 import {
   renderContent,
@@ -253,26 +252,5 @@ describe('a template', () => {
       ),
     );
     expect(taken).toBeGreaterThan(20);
-  });
-});
-
-describe('the size of an SMS', () => {
-  it.each<[string, string, string, number]>([
-    ['160 characters', 'x'.repeat(160), 'GSM-7', 1],
-    ['161 characters', 'x'.repeat(161), 'GSM-7', 2],
-    ['306 characters', 'x'.repeat(306), 'GSM-7', 2],
-    ['307 characters', 'x'.repeat(307), 'GSM-7', 3],
-    ['umlauts', 'äöüßÄÖÜ', 'GSM-7', 1],
-    ['80 euro signs, two septets each', '€'.repeat(80), 'GSM-7', 1],
-    ['81 euro signs', '€'.repeat(81), 'GSM-7', 2],
-    ['153 euro signs, of which none is cut in two', '€'.repeat(153), 'GSM-7', 3],
-    ['a no-break space', 'EUR\u00a05', 'UCS-2', 1],
-    ['70 characters of another alphabet', '訂'.repeat(70), 'UCS-2', 1],
-    ['71 characters of another alphabet', '訂'.repeat(71), 'UCS-2', 2],
-    ['35 emoji, two units each', '😀'.repeat(35), 'UCS-2', 1],
-    ['66 emoji, 33 a segment', '😀'.repeat(66), 'UCS-2', 2],
-    ['67 emoji', '😀'.repeat(67), 'UCS-2', 3],
-  ])('of %s', (_what, text, encoding, segments) => {
-    expect(smsSizeOf(text)).toEqual({ encoding, segments });
   });
 });
