@@ -1,5 +1,6 @@
 #!/bin/sh
-# What the image runs: aftercommit api | worker [--roles …] | migrate | setup | health | worker-health
+# What the image runs: aftercommit api | worker [--roles …] | migrate | setup | reconcile [--dry-run] | orders rebuild |
+# health | worker-health
 set -eu
 
 command="${1:-api}"
@@ -7,6 +8,7 @@ command="${1:-api}"
 case "$command" in
   # exec: the process gets the signals of `docker stop` itself.
   api | worker) exec node "/app/dist/$command.js" "$@" ;;
+  reconcile | orders) exec node /app/dist/cli/aftercommit.js "$command" "$@" ;;
   migrate | setup) exec node "/app/dist/cli/$command.js" "$@" ;;
   health)
     exec node -e '
@@ -14,7 +16,7 @@ case "$command" in
         .then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1));' ;;
   worker-health) exec node /app/scripts/worker-health.mjs "$@" ;;
   *)
-    echo "There is no command $command; there are api, worker, migrate, setup, health and worker-health." >&2
+    echo "There is no command $command; there are api, worker, migrate, setup, reconcile, orders, health and worker-health." >&2
     exit 2
     ;;
 esac

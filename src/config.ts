@@ -1,92 +1,33 @@
-import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { E164 } from './domain/message-rules';
-import { CHANNELS, type ChannelName } from './domain/message-status';
-import { DEFAULT_NOTIFICATION_WAITS, type NotificationWaits } from './domain/notifications';
-import { isTimeZone, problemOfQuietHours, type QuietHours } from './domain/quiet-hours';
+import { readFiles } from './config/files';
+import { problemsOfParticipants } from './config/participants';
+import type { Config, Environment, ParticipantSettings, PaymentSettings, TlsFiles } from './config/settings';
+import { readTls } from './config/temporal-tls';
+import {
+  addresses,
+  apiKeys,
+  countries,
+  flag,
+  hostAndPort,
+  perChannel,
+  phoneNumber,
+  quietHours,
+  rateLimit,
+  secretsKey,
+  stripeKey,
+  stripeWebhookSecrets,
+  timeZone,
+  url,
+  webhookSecrets,
+  whatsappSender,
+  wholeNumber,
+} from './config/values';
+import { CHANNELS } from './domain/message-status';
+import { DEFAULT_NOTIFICATION_WAITS as WAITS } from './domain/notifications';
+import { LONGEST_MANUAL_RETRY_DAYS as KEPT_DAYS_MIN } from './domain/retention';
 import { ConfigError } from './errors';
 
-/** Scopes of an API key. `admin` implies all. Source: the HTTP contract, "Access". */
-export const SCOPES = ['orders:read', 'orders:write', 'events:write', 'operate', 'admin'] as const;
-export type Scope = (typeof SCOPES)[number];
-
-export interface ApiKey {
-  caller: string;
-  /** Hex of the key's SHA-256; the key itself is nowhere. */
-  sha256: string;
-  scopes: Scope[];
-}
-
-/** Everything that the environment decides, checked once at start. */
-export interface Config {
-  readonly host: string;
-  readonly port: number;
-  /** Where a worker serves its metrics; 0: any free port. */
-  readonly metricsPort: number;
-  readonly logLevel: string;
-  readonly databaseUrl: string;
-  readonly databasePoolSize: number;
-  readonly temporal: {
-    readonly address: string;
-    readonly namespace: string;
-    readonly apiKey: string | undefined;
-    readonly tls: TlsFiles | undefined;
-    /** Where the Web UI is, for links; null when nobody said. */
-    readonly uiUrl: string | null;
-  };
-  readonly twilio: {
-    readonly accountSid: string;
-    readonly authToken: string;
-    /** The other token while they are rotated: callbacks signed with either are taken. */
-    readonly secondaryAuthToken: string | undefined;
-    readonly from: string;
-    /** Senders of the other channels; a channel without one is passed over. */
-    readonly whatsappFrom: string | undefined;
-    readonly voiceFrom: string | undefined;
-    readonly baseUrl: string | undefined;
-  };
-  readonly paymentUrl: string;
-  readonly paymentApiKey: string | undefined;
-  readonly apiKeys: readonly ApiKey[];
-  readonly rateLimit: { readonly limit: number; readonly windowMs: number } | null;
-  readonly secretsKey: Buffer;
-  /** Where callers reach the service; null when nobody said. */
-  readonly publicUrl: string | null;
-  readonly allowPrivateTargets: boolean;
-  readonly notify: {
-    /** Waits around a message without an outcome, in milliseconds. */
-    readonly waits: NotificationWaits;
-    /** Of a call to the provider, in milliseconds. */
-    readonly timeoutMs: number;
-    /** Messages a second on each channel; absent: as many as there are. */
-    readonly rates: Readonly<Partial<Record<ChannelName, number>>>;
-    /** ISO 3166; null: every country. */
-    readonly countries: ReadonlySet<string> | null;
-    /** Messages to one number on one day; null: no limit. */
-    readonly dailyMax: number | null;
-    readonly timeZone: string;
-    readonly quietHours: QuietHours | null;
-  };
-  readonly paymentTimeoutMs: number;
-  /** How long events are kept after their last delivery. */
-  readonly eventRetentionDays: number;
-  /** Where the brokers of targets are; AWS's own variables are read by its client. */
-  readonly brokers: {
-    readonly kafka: readonly string[];
-    readonly rocketmq: string | null;
-    readonly nats: readonly string[];
-    readonly amqp: string | null;
-  };
-}
-
-export interface TlsFiles {
-  readonly serverName: string | undefined;
-  readonly serverCa: Buffer | undefined;
-  readonly clientCert: Buffer | undefined;
-  readonly clientKey: Buffer | undefined;
-}
-
-export type Environment = Record<string, string | undefined>;
+export type { Config, Environment } from './config/settings';
 
 /** Variables whose value may stand in a file that `<NAME>_FILE` names, so that a secret never is in the environment. */
 const SECRETS = [
@@ -96,111 +37,17 @@ const SECRETS = [
   'TWILIO_AUTH_TOKEN_SECONDARY',
   'AFTERCOMMIT_API_KEYS',
   'AFTERCOMMIT_PAYMENT_API_KEY',
+  'AFTERCOMMIT_PAYMENT_WEBHOOK_SECRETS',
+  'STRIPE_SECRET_KEY',
+  'STRIPE_WEBHOOK_SECRET',
+  'AFTERCOMMIT_CARRIER_API_KEY',
+  'AFTERCOMMIT_CARRIER_WEBHOOK_SECRETS',
+  'AFTERCOMMIT_POINTS_API_KEY',
+  'AFTERCOMMIT_CART_API_KEY',
   'AFTERCOMMIT_SECRETS_KEY',
 ];
 
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
-
-const wholeNumber = (from: number, to: number): z.ZodType<number> =>
-  z
-    .string()
-    .regex(/^\d{1,9}$/, 'must be a whole number')
-    .transform(Number)
-    .pipe(z.number().min(from).max(to));
-const url = (...protocols: string[]): z.ZodType<string> =>
-  z.string().refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol), {
-    message: `must be a URL that begins with ${protocols.join(' or ')}//`,
-  });
-const flag = z.enum(['true', 'false'], 'must be true or false').transform((text) => text === 'true');
-
-const apiKeys = z.string().transform((text, context): ApiKey[] =>
-  text.split(',').map((entry, index) => {
-    const [caller, sha256, ...scopes] = entry.trim().split(':');
-    const names = scopes.join(':').split('+');
-    const fine =
-      /^[A-Za-z0-9._-]{1,64}$/.test(caller ?? '') &&
-      /^[0-9a-f]{64}$/i.test(sha256 ?? '') &&
-      names.every((name) => (SCOPES as readonly string[]).includes(name));
-    if (!fine) {
-      context.addIssue(
-        `entry ${index + 1} must be name:sha256-of-key:scope+scope, with scopes of ${SCOPES.join(', ')}`,
-      );
-    }
-    return { caller: caller ?? '', sha256: (sha256 ?? '').toLowerCase(), scopes: names as Scope[] };
-  }),
-);
-
-const rateLimit = z
-  .string()
-  .regex(/^[1-9]\d{0,6}\/[1-9]\d{0,3}[smh]$/, 'must look like 100/1m')
-  .transform((text) => {
-    const [, limit, count, unit] = /^(\d+)\/(\d+)([smh])$/.exec(text)!;
-    const unitMs = { s: 1_000, m: 60_000, h: 3_600_000 }[unit as 's' | 'm' | 'h'];
-    return { limit: Number(limit), windowMs: Number(count) * unitMs };
-  });
-
-const WAITS = DEFAULT_NOTIFICATION_WAITS;
-
-/** `sms=10,voice=1`. @param range - for people */
-const perChannel = (
-  range: string,
-  from: number,
-  to: number,
-): z.ZodType<Partial<Record<ChannelName, number>>, string> =>
-  z.string().transform((text, context) => {
-    const pairs = text.split(',').map((pair) => /^\s*(\w+)=(\d{1,6})\s*$/.exec(pair));
-    const values: Partial<Record<ChannelName, number>> = {};
-    for (const pair of pairs) {
-      const channel = CHANNELS.find((name) => name === pair?.[1]);
-      const value = Number(pair?.[2]);
-      if (channel === undefined || value < from || value > to || channel in values) {
-        context.addIssue(`must look like sms=10,whatsapp=80,voice=1, each ${range}`);
-        return z.NEVER;
-      }
-      values[channel] = value;
-    }
-    return values;
-  });
-
-const countries = z
-  .string()
-  .transform((text) => text.split(',').map((code) => code.trim()))
-  .refine(
-    (codes) => codes.every((code) => /^[A-Z]{2}$/.test(code)),
-    'must be ISO 3166 codes, for instance DE,AT,CH',
-  )
-  .transform((codes): ReadonlySet<string> => new Set(codes));
-
-const quietHours = z.string().transform((text, context): QuietHours => {
-  const [, from, until] = /^(\d\d:\d\d)-(\d\d:\d\d)$/.exec(text) ?? [];
-  if (from !== undefined && until !== undefined && problemOfQuietHours({ from, until }) === null)
-    return { from, until };
-  context.addIssue('must look like 22:00-08:00');
-  return z.NEVER;
-});
-
-const timeZone = z.string().refine(isTimeZone, 'must be an IANA time zone, for instance Europe/Berlin');
-const phoneNumber = z.string().regex(E164, 'must be an E.164 number');
-const whatsappSender = z
-  .string()
-  .regex(
-    /^(whatsapp:)?\+[1-9]\d{6,14}$|^MG[0-9a-fA-F]{32}$/,
-    'must be an E.164 number or the sid of a messaging service',
-  );
-
-const HOST_AND_PORT = /^[^\s:/,]+:\d{1,5}$/;
-const addresses = z
-  .string()
-  .transform((text) => text.split(',').map((address) => address.trim()))
-  .refine(
-    (list) => list.every((address) => HOST_AND_PORT.test(address)),
-    'must be host:port, separated by commas',
-  );
-
-const secretsKey = z
-  .string()
-  .transform((text) => Buffer.from(text, 'base64'))
-  .refine((key) => key.length === 32, 'must be 32 bytes in base64');
 
 const variables = z.object({
   HOST: z.string().default('127.0.0.1'),
@@ -234,10 +81,28 @@ const variables = z.object({
   AFTERCOMMIT_NOTIFY_DAILY_MAX: wholeNumber(0, 1_000_000).default(50),
   AFTERCOMMIT_NOTIFY_TIME_ZONE: timeZone.default('UTC'),
   AFTERCOMMIT_NOTIFY_QUIET_HOURS: quietHours.nullable().default(null),
-  AFTERCOMMIT_PAYMENT_URL: url('http:', 'https:'),
+  AFTERCOMMIT_PAYMENT_URL: url('http:', 'https:').optional(),
   AFTERCOMMIT_PAYMENT_API_KEY: z.string().optional(),
   AFTERCOMMIT_PAYMENT_TIMEOUT_MS: wholeNumber(100, 12_000).default(10_000),
+  AFTERCOMMIT_PAYMENT_WEBHOOK_SECRETS: webhookSecrets.default([]),
+  STRIPE_SECRET_KEY: stripeKey.optional(),
+  STRIPE_WEBHOOK_SECRET: stripeWebhookSecrets.default([]),
+  AFTERCOMMIT_STRIPE_URL: url('http:', 'https:').optional(),
+  AFTERCOMMIT_STRIPE_RETURN_URL: url('http:', 'https:').optional(),
+  AFTERCOMMIT_CARRIER_URL: url('http:', 'https:').optional(),
+  AFTERCOMMIT_CARRIER_API_KEY: z.string().optional(),
+  AFTERCOMMIT_CARRIER_TIMEOUT_MS: wholeNumber(100, 12_000).default(10_000),
+  AFTERCOMMIT_CARRIER_WEBHOOK_SECRETS: webhookSecrets.default([]),
+  AFTERCOMMIT_POINTS_URL: url('http:', 'https:').optional(),
+  AFTERCOMMIT_POINTS_API_KEY: z.string().optional(),
+  AFTERCOMMIT_POINTS_TIMEOUT_MS: wholeNumber(100, 12_000).default(10_000),
+  AFTERCOMMIT_CART_URL: url('http:', 'https:').optional(),
+  AFTERCOMMIT_CART_API_KEY: z.string().optional(),
+  AFTERCOMMIT_CART_TIMEOUT_MS: wholeNumber(100, 12_000).default(10_000),
   AFTERCOMMIT_EVENT_RETENTION_DAYS: wholeNumber(1, 36_500).default(365),
+  AFTERCOMMIT_ORDER_RETENTION_DAYS: wholeNumber(KEPT_DAYS_MIN, 36_500).nullable().default(null),
+  AFTERCOMMIT_KEY_RETENTION_DAYS: wholeNumber(KEPT_DAYS_MIN, 36_500).default(90),
+  AFTERCOMMIT_OPERATIONS_RETENTION_DAYS: wholeNumber(1, 36_500).default(365),
   AFTERCOMMIT_API_KEYS: apiKeys.default([]),
   AFTERCOMMIT_RATE_LIMIT: rateLimit.nullable().default(null),
   AFTERCOMMIT_SECRETS_KEY: secretsKey,
@@ -245,7 +110,7 @@ const variables = z.object({
   AFTERCOMMIT_ALLOW_PRIVATE_TARGETS: flag.default(false),
   AFTERCOMMIT_TEMPORAL_UI_URL: url('http:', 'https:').optional(),
   KAFKA_BROKERS: addresses.default([]),
-  ROCKETMQ_ENDPOINTS: z.string().regex(HOST_AND_PORT, 'must be host:port').optional(),
+  ROCKETMQ_ENDPOINTS: hostAndPort.optional(),
   NATS_SERVERS: addresses.default([]),
   AMQP_URL: url('amqp:', 'amqps:').optional(),
 });
@@ -264,11 +129,12 @@ const KNOWN_ELSEWHERE = [
  */
 export function readConfig(environment: Environment): Config {
   const problems: string[] = [];
-  const given = readFiles(environment, problems);
+  const given = readFiles(environment, SECRETS, problems);
   for (const name of unknownNames(environment)) problems.push(`${name}: there is no such setting`);
 
   const parsed = variables.safeParse(given);
   if (!parsed.success) problems.push(...parsed.error.issues.map((issue) => describe(issue, given)));
+  problems.push(...problemsOfParticipants(given));
   const tls = readTls(given, problems);
   const isLoopback = given['HOST'] === undefined || LOOPBACK.has(given['HOST']);
   if (!isLoopback && given['AFTERCOMMIT_API_KEYS'] === undefined) {
@@ -280,23 +146,6 @@ export function readConfig(environment: Environment): Config {
     );
   }
   return freeze(parsed.data, tls);
-}
-
-/** Empty is unset; `<NAME>_FILE` gives the value of a secret. */
-function readFiles(environment: Environment, problems: string[]): Environment {
-  const given: Environment = {};
-  for (const [name, value] of Object.entries(environment)) if (value !== '') given[name] = value;
-  for (const name of SECRETS) {
-    const file = given[`${name}_FILE`];
-    if (file === undefined) continue;
-    if (given[name] !== undefined) problems.push(`${name}: is set, and so is ${name}_FILE; set one of them`);
-    try {
-      given[name] = readFileSync(file, 'utf8').trim();
-    } catch {
-      problems.push(`${name}_FILE: the file cannot be read`);
-    }
-  }
-  return given;
 }
 
 /** Our own prefix makes a misspelt name recognizable. */
@@ -317,38 +166,6 @@ function describe(issue: z.core.$ZodIssue, given: Environment): string {
 }
 
 type Variables = z.infer<typeof variables>;
-
-/** From the environment as it was given, so that its mistakes are named together with all others. */
-function readTls(values: Environment, problems: string[]): TlsFiles | undefined {
-  const read = (name: string): Buffer | undefined => {
-    const path = values[name];
-    if (path === undefined) return undefined;
-    try {
-      return readFileSync(path);
-    } catch {
-      problems.push(`${name}: the file cannot be read`);
-      return undefined;
-    }
-  };
-  const serverCa = read('TEMPORAL_TLS_SERVER_CA_CERT_PATH');
-  const clientCert = read('TEMPORAL_TLS_CLIENT_CERT_PATH');
-  const clientKey = read('TEMPORAL_TLS_CLIENT_KEY_PATH');
-  if (
-    (values['TEMPORAL_TLS_CLIENT_CERT_PATH'] === undefined) !==
-    (values['TEMPORAL_TLS_CLIENT_KEY_PATH'] === undefined)
-  ) {
-    problems.push('TEMPORAL_TLS_CLIENT_CERT_PATH, TEMPORAL_TLS_CLIENT_KEY_PATH: set both or none');
-  }
-  const serverName = values['TEMPORAL_TLS_SERVER_NAME'];
-  const wanted =
-    values['TEMPORAL_TLS'] === undefined
-      ? [serverName, serverCa, clientCert].some((part) => part !== undefined)
-      : values['TEMPORAL_TLS'] === 'true';
-  // An API key goes over TLS only; Temporal Cloud has no other way.
-  return wanted || values['TEMPORAL_API_KEY'] !== undefined
-    ? { serverName, serverCa, clientCert, clientKey }
-    : undefined;
-}
 
 function freeze(values: Variables, tls: TlsFiles | undefined): Config {
   return Object.freeze({
@@ -374,16 +191,19 @@ function freeze(values: Variables, tls: TlsFiles | undefined): Config {
       voiceFrom: values.TWILIO_VOICE_FROM,
       baseUrl: values.AFTERCOMMIT_TWILIO_URL,
     },
-    paymentUrl: values.AFTERCOMMIT_PAYMENT_URL,
-    paymentApiKey: values.AFTERCOMMIT_PAYMENT_API_KEY,
+    ...participantSettings(values),
     apiKeys: values.AFTERCOMMIT_API_KEYS,
     rateLimit: values.AFTERCOMMIT_RATE_LIMIT,
     secretsKey: values.AFTERCOMMIT_SECRETS_KEY,
     publicUrl: values.AFTERCOMMIT_PUBLIC_URL ?? null,
     allowPrivateTargets: values.AFTERCOMMIT_ALLOW_PRIVATE_TARGETS,
     notify: notifySettings(values),
-    paymentTimeoutMs: values.AFTERCOMMIT_PAYMENT_TIMEOUT_MS,
-    eventRetentionDays: values.AFTERCOMMIT_EVENT_RETENTION_DAYS,
+    retention: {
+      eventDays: values.AFTERCOMMIT_EVENT_RETENTION_DAYS,
+      orderDays: values.AFTERCOMMIT_ORDER_RETENTION_DAYS,
+      keyDays: values.AFTERCOMMIT_KEY_RETENTION_DAYS,
+      operationDays: values.AFTERCOMMIT_OPERATIONS_RETENTION_DAYS,
+    },
     brokers: {
       kafka: values.KAFKA_BROKERS,
       rocketmq: values.ROCKETMQ_ENDPOINTS ?? null,
@@ -391,6 +211,56 @@ function freeze(values: Variables, tls: TlsFiles | undefined): Config {
       amqp: values.AMQP_URL ?? null,
     },
   });
+}
+
+type Participants = Pick<Config, 'payment' | 'carrier' | 'points' | 'cart' | 'webhookSecrets'>;
+
+function participantSettings(values: Variables): Participants {
+  return {
+    payment: paymentSettings(values),
+    carrier: participantAt(values.AFTERCOMMIT_CARRIER_URL, {
+      apiKey: values.AFTERCOMMIT_CARRIER_API_KEY,
+      timeoutMs: values.AFTERCOMMIT_CARRIER_TIMEOUT_MS,
+    }),
+    points: participantAt(values.AFTERCOMMIT_POINTS_URL, {
+      apiKey: values.AFTERCOMMIT_POINTS_API_KEY,
+      timeoutMs: values.AFTERCOMMIT_POINTS_TIMEOUT_MS,
+    }),
+    cart: participantAt(values.AFTERCOMMIT_CART_URL, {
+      apiKey: values.AFTERCOMMIT_CART_API_KEY,
+      timeoutMs: values.AFTERCOMMIT_CART_TIMEOUT_MS,
+    }),
+    webhookSecrets: {
+      payments: values.AFTERCOMMIT_PAYMENT_WEBHOOK_SECRETS,
+      // A standard name, which may be there for another program's sake.
+      stripe: values.STRIPE_SECRET_KEY === undefined ? [] : values.STRIPE_WEBHOOK_SECRET,
+      carrier: values.AFTERCOMMIT_CARRIER_WEBHOOK_SECRETS,
+    },
+  };
+}
+
+function paymentSettings(values: Variables): PaymentSettings {
+  const timeoutMs = values.AFTERCOMMIT_PAYMENT_TIMEOUT_MS;
+  if (values.STRIPE_SECRET_KEY !== undefined) {
+    return {
+      kind: 'stripe',
+      secretKey: values.STRIPE_SECRET_KEY,
+      baseUrl: values.AFTERCOMMIT_STRIPE_URL,
+      returnUrl: values.AFTERCOMMIT_STRIPE_RETURN_URL,
+      timeoutMs,
+    };
+  }
+  const baseUrl = values.AFTERCOMMIT_PAYMENT_URL;
+  if (baseUrl === undefined)
+    throw new RangeError('a configuration without a payment gateway was not refused');
+  return { kind: 'http', baseUrl, apiKey: values.AFTERCOMMIT_PAYMENT_API_KEY, timeoutMs };
+}
+
+function participantAt(
+  baseUrl: string | undefined,
+  how: Omit<ParticipantSettings, 'baseUrl'>,
+): ParticipantSettings | null {
+  return baseUrl === undefined ? null : { baseUrl, ...how };
 }
 
 function notifySettings(values: Variables): Config['notify'] {

@@ -16,7 +16,7 @@ import { createPhoneHash, type PhoneHash } from './database/phone-hash';
 import { createPool, type Pool } from './database/pool';
 import { createSecretBox, type SecretBox } from './database/secrets';
 import type { Places } from './domain/orders';
-import { createHttpPaymentGateway } from './gateways/http-payments';
+import { openParticipants, participantsOf } from './participants';
 import { createLogger, type Logger } from './log';
 import { createMetrics, type Metrics } from './metrics';
 
@@ -51,15 +51,11 @@ export function openServices(config: Config, name: string): Services {
   };
 }
 
-/** The parts that only a worker has: the payment gateway, the channels, the targets. Picks real or simulated by address. */
+/** The parts that only a worker has: the participants, the channels, the targets. Picks real or simulated by address. */
 export function openActivities(services: Services): { activities: Activities; close(): Promise<void> } {
   const { config, log, pool, places, secretBox, metrics } = services;
   const now = (): Date => new Date();
-  const gateway = createHttpPaymentGateway({
-    baseUrl: config.paymentUrl,
-    timeoutMs: config.paymentTimeoutMs,
-    ...(config.paymentApiKey === undefined ? {} : { apiKey: config.paymentApiKey }),
-  });
+  const participants = openParticipants(config, now);
   const twilio = openTwilio(config);
   const dependencies = {
     allowPrivate: config.allowPrivateTargets,
@@ -74,7 +70,11 @@ export function openActivities(services: Services): { activities: Activities; cl
     log,
     metrics,
     places,
-    gateway,
+    gateway: participants.gateway,
+    carrier: participants.carrier,
+    points: participants.points,
+    cart: participants.cart,
+    participants: participantsOf(config),
     targets,
     successors,
     channels: twilio.channels,
@@ -92,7 +92,7 @@ export function openActivities(services: Services): { activities: Activities; cl
     waits: config.notify.waits,
     silence: createSilenceWatch({ successors, silenceMs: config.notify.waits.silenceMs, log, now }),
     providerTimeoutMs: config.notify.timeoutMs,
-    eventRetentionDays: config.eventRetentionDays,
+    retention: config.retention,
     now,
     random: Math.random,
   });
@@ -101,7 +101,7 @@ export function openActivities(services: Services): { activities: Activities; cl
     async close() {
       await targets.close();
       twilio.close();
-      await gateway.close();
+      await participants.close();
     },
   };
 }

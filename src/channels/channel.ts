@@ -18,6 +18,22 @@ export interface Channel {
    * @throws GatewayUnavailableError (retryable)
    */
   read(sid: string): Promise<ProviderReport | null>;
+  /**
+   * Everything that our sender sent since then, newest first: what nobody here knows of is found by it. Absent where the
+   * sender cannot be told from that of others, or the provider has no such list.
+   * @param since - RFC 3339
+   * @throws GatewayUnavailableError (retryable)
+   */
+  list?(since: string): Promise<ListedMessage[]>;
+}
+
+/** One message or call in the provider's list. */
+export interface ListedMessage {
+  sid: string;
+  /** E.164. Never logged or stored. */
+  to: string;
+  /** RFC 3339; null when the provider does not say. */
+  createdAt: string | null;
 }
 
 export interface OutgoingMessage {

@@ -1,7 +1,7 @@
 import type { Channel, OutgoingMessage, SendResult } from './channel';
 import { isNumber, refusalOfLength, refusalOfText, refused } from './content-checks';
 import type { TwilioChannelOptions, TwilioClient } from './twilio-client';
-import { findMessages, readMessage, senderOf } from './twilio-messages';
+import { findMessages, listMessages, readMessage, senderOf } from './twilio-messages';
 import { sendOnce } from './twilio-send';
 
 /**
@@ -14,6 +14,10 @@ export function createSmsChannel(client: TwilioClient, options: TwilioChannelOpt
     // A number that `send` refuses was never sent to, and an empty one would list the whole account.
     find: async (query) => (isNumber(query.to) ? findMessages(client, query) : []),
     read: (sid) => readMessage(client, sid),
+    // A messaging service picks its sender itself: nobody can tell its messages from those of others.
+    ...(isNumber(options.from)
+      ? { list: (since) => listMessages(client, { from: options.from, since }) }
+      : {}),
   };
 }
 

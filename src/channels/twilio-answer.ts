@@ -1,3 +1,5 @@
+import { parseRetryAfterMs } from '../domain/retry-after';
+
 /** What is known of a call to Twilio that brought no resource. Source of the classes: reliability, section 3. */
 export type TwilioFailure = 'rejected' | 'unsent' | 'ambiguous';
 
@@ -39,12 +41,8 @@ export function understandAnswer<Answer extends HttpAnswer>(answer: Answer): Ans
   const code = typeof given === 'number' ? String(given) : `http_${status}`;
   const reason = typeof body?.['message'] === 'string' ? withoutNumbers(body['message']) : `HTTP ${status}`;
   if (status === 429) {
-    throw new TwilioCallError(
-      'unsent',
-      code,
-      reason,
-      retryAfterMs(asObject(answer.headers)?.['retry-after']),
-    );
+    const waitMs = parseRetryAfterMs(asObject(answer.headers)?.['retry-after'], Date.now());
+    throw new TwilioCallError('unsent', code, reason, waitMs === undefined ? undefined : Math.max(0, waitMs));
   }
   // The account is refused, not the message: it was not processed, and goes out once the credentials are right.
   if (status === 401 && typeof given === 'number') throw new TwilioCallError('unsent', code, reason);
@@ -55,14 +53,6 @@ export function understandAnswer<Answer extends HttpAnswer>(answer: Answer): Ans
 /** Twilio repeats the phone number in many of its messages. */
 function withoutNumbers(message: string): string {
   return message.replace(/\+?\d[\d\s().-]{5,}\d/g, '[number]');
-}
-
-/** Source: RFC 9110, Retry-After: seconds or a date. Undefined when it is neither. */
-function retryAfterMs(header: unknown): number | undefined {
-  if (typeof header !== 'string') return undefined;
-  if (/^\d{1,9}$/.test(header)) return Number(header) * 1000;
-  const atMs = /^-?\d/.test(header) ? Number.NaN : Date.parse(header);
-  return Number.isNaN(atMs) ? undefined : Math.max(0, atMs - Date.now());
 }
 
 function asObject(value: unknown): Record<string, unknown> | null {

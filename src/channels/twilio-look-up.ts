@@ -1,5 +1,5 @@
 import { GatewayUnavailableError } from '../errors';
-import type { ProviderReport } from './channel';
+import type { ListedMessage, ProviderReport } from './channel';
 import { TwilioCallError } from './twilio-answer';
 
 /** What messages and calls have in common, as the package reads it. */
@@ -80,6 +80,20 @@ export function reportOf(resource: { status: unknown; errorCode?: unknown }): Pr
   if (typeof status !== 'string') throw new GatewayUnavailableError('Twilio answered without a status');
   const isGiven = typeof errorCode === 'number' || typeof errorCode === 'string';
   return { status, errorCode: isGiven ? String(errorCode) : null };
+}
+
+/** What a list tells of one, with the address as a phone number. */
+export function listedOf({
+  sid,
+  to,
+  dateCreated,
+}: {
+  sid: string;
+  to: string;
+  dateCreated: unknown;
+}): ListedMessage {
+  const number = to.startsWith('whatsapp:') ? to.slice('whatsapp:'.length) : to;
+  return { sid, to: number, createdAt: dateCreated instanceof Date ? dateCreated.toISOString() : null };
 }
 
 /** The package promises one whatever the answer was; without it nothing can be adopted. */

@@ -2,6 +2,7 @@ import type {
   Channel,
   FindQuery,
   FoundMessage,
+  ListedMessage,
   OutgoingMessage,
   ProviderReport,
   SendResult,
@@ -9,7 +10,7 @@ import type {
 import { isNumber, refusalOfText, refused } from './content-checks';
 import { spokenLanguage } from '../domain/spoken-language';
 import type { TwilioChannelOptions, TwilioClient } from './twilio-client';
-import { findRecent, PAGE_SIZE, readOne, reportOf } from './twilio-look-up';
+import { findRecent, listedOf, PAGE_SIZE, readOne, reportOf } from './twilio-look-up';
 import { sendOnce } from './twilio-send';
 import { spokenTwice, TWIML_CHARACTERS_MAX } from './twiml';
 
@@ -30,6 +31,7 @@ export function createVoiceChannel(client: TwilioClient, options: TwilioChannelO
     send: (message) => send(client, options, message),
     find: (query) => find(client, options, query),
     read: (sid) => read(client, sid),
+    list: (since) => list(client, options, since),
   };
 }
 
@@ -85,6 +87,19 @@ async function find(
     (call) => call.direction === 'outbound-api',
   );
   return found.map((call) => ({ sid: call.sid, ...callReportOf(call) }));
+}
+
+async function list(
+  { rest }: TwilioClient,
+  { from }: TwilioChannelOptions,
+  since: string,
+): Promise<ListedMessage[]> {
+  const made = await findRecent(
+    since,
+    () => rest.calls.page({ from, pageSize: PAGE_SIZE }),
+    (call) => call.direction === 'outbound-api',
+  );
+  return made.map(listedOf);
 }
 
 async function read({ rest }: TwilioClient, sid: string): Promise<ProviderReport | null> {

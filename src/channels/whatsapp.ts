@@ -1,7 +1,7 @@
 import type { Channel, MessageContent, OutgoingMessage, SendResult } from './channel';
 import { isNumber, refusalOfLength, refusalOfText, refusalOfVariables, refused } from './content-checks';
 import type { TwilioChannelOptions, TwilioClient } from './twilio-client';
-import { findMessages, readMessage, senderOf } from './twilio-messages';
+import { findMessages, listMessages, readMessage, senderOf } from './twilio-messages';
 import { sendOnce } from './twilio-send';
 
 /** Tells WhatsApp's addresses from phone numbers. Source: Twilio, "Overview of the WhatsApp Business Platform". */
@@ -19,6 +19,10 @@ export function createWhatsappChannel(client: TwilioClient, options: TwilioChann
     find: async (query) =>
       isNumber(query.to) ? findMessages(client, { ...query, to: addressOf(query.to) }) : [],
     read: (sid) => readMessage(client, sid),
+    // A messaging service picks its sender itself: nobody can tell its messages from those of others.
+    ...(options.from.startsWith('MG')
+      ? {}
+      : { list: (since) => listMessages(client, { from: addressOf(options.from), since }) }),
   };
 }
 

@@ -96,7 +96,7 @@ export async function requireTransaction(tx: Queryable, table: string): Promise<
     await tx.query(`lock table ${tableName(table)} in row exclusive mode`);
   } catch (error) {
     if ((error as { code?: unknown } | null)?.code !== NO_TRANSACTION) throw error;
-    throw new RangeError('events are processed inside a transaction: begin one and pass its client', {
+    throw new RangeError('this works inside a transaction only: begin one and pass its client', {
       cause: error,
     });
   }

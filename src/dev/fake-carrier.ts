@@ -21,10 +21,13 @@ import {
   type ParticipantOperation,
   type ParticipantRules,
 } from './participant-fake';
-import type { WebhookEvent } from './signed-webhooks';
+import { destinationIn, type WebhookDestination, type WebhookEvent } from './signed-webhooks';
 
-/** Default port 4013. `node dist/dev/fake-carrier.js --port 4013 --log FILE` */
-export const FAKE_CARRIER: FakeCommand = { name: 'fake-carrier', defaultPort: 4013 };
+/**
+ * Default port 4013.
+ * `node dist/dev/fake-carrier.js --port 4013 --log FILE [--webhook-url URL] [--webhook-secrets FILE]`
+ */
+export const FAKE_CARRIER: FakeCommand = { name: 'fake-carrier', defaultPort: 4013, webhooks: true };
 
 const text = z.string().min(1).max(255);
 const bookBody = z.strictObject({
@@ -50,22 +53,17 @@ const SHIPMENT_PATH = /^\/v1\/shipments\/([^/]+)(\/cancel)?$/;
 /** What the shop is told; the rest it did itself. */
 const TOLD = new Set(['shipped', 'delivered', 'returned']);
 
-export interface FakeCarrierOptions extends FakeServerOptions {
-  /** Where tracking webhooks go. Default: nowhere. */
-  webhookUrl?: string | undefined;
-}
-
 /** Starts the fake in this process. Shipments in its log are still known. */
-export function startFakeCarrier(options: FakeCarrierOptions): Promise<FakeServer> {
-  return startFakeServer(options, (log) => new FakeCarrier(log, options.webhookUrl ?? null));
+export function startFakeCarrier(options: FakeServerOptions & WebhookDestination): Promise<FakeServer> {
+  return startFakeServer(options, (log) => new FakeCarrier(log, destinationIn(options)));
 }
 
 class FakeCarrier extends ParticipantFake {
   readonly #ledger: ShipmentsLedger;
 
-  constructor(log: EvidenceLog, webhookUrl: string | null) {
+  constructor(log: EvidenceLog, destination: WebhookDestination) {
     const ledger = new ShipmentsLedger(log.entries(), () => `track_${randomBytes(8).toString('hex')}`);
-    super(log, rulesOf(ledger), webhookUrl);
+    super(log, rulesOf(ledger), destination);
     this.#ledger = ledger;
   }
 

@@ -1,25 +1,32 @@
+import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import type { FakeServer, FakeServerOptions } from './fake-server';
+import type { WebhookDestination } from './signed-webhooks';
 
 export interface FakeCommand {
   name: string;
   defaultPort: number;
   /** Further options that take a whole number, with their defaults, such as `{ 'late-ms': 30000 }`. */
   numbers?: Record<string, number>;
+  /** It tells by webhooks, so it takes `--webhook-url URL` and `--webhook-secrets FILE`, one secret on each line. */
+  webhooks?: true;
 }
 
-export type FakeArguments = Required<FakeServerOptions> & { numbers: Record<string, number> };
+export type FakeArguments = Required<FakeServerOptions> &
+  WebhookDestination & { numbers: Record<string, number> };
 
 const PORT_MAX = 65_535;
 /** What is answered without a planned delay is done by then; planned delays may be half a minute. */
 const STOP_GRACE_MS = 500;
 
 /**
- * Reads `--port N --log FILE [--host H]` and the command's own numbers.
+ * Reads `--port N --log FILE [--host H]` and what the command has of its own.
  * @throws TypeError naming the option that is missing, unknown or no whole number
+ * @throws Error when the file with the secrets cannot be read
  */
 export function parseFakeArguments(argv: string[], command: FakeCommand): FakeArguments {
   const extra = command.numbers ?? {};
+  const texts = command.webhooks === true ? ['webhook-url', 'webhook-secrets'] : [];
   const { values } = parseArgs({
     args: argv,
     strict: true,
@@ -28,7 +35,9 @@ export function parseFakeArguments(argv: string[], command: FakeCommand): FakeAr
       port: { type: 'string', default: String(command.defaultPort) },
       log: { type: 'string' },
       host: { type: 'string', default: '127.0.0.1' },
-      ...Object.fromEntries(Object.keys(extra).map((name) => [name, { type: 'string' as const }])),
+      ...Object.fromEntries(
+        [...Object.keys(extra), ...texts].map((name) => [name, { type: 'string' as const }]),
+      ),
     },
   }) as { values: Record<string, string | undefined> };
 
@@ -44,6 +53,16 @@ export function parseFakeArguments(argv: string[], command: FakeCommand): FakeAr
     logFile: values['log'],
     host: values['host'] ?? '127.0.0.1',
     numbers: Object.fromEntries(numbers),
+    ...destinationOf(values['webhook-url'], values['webhook-secrets']),
+  };
+}
+
+/** Secrets come in a file: a command line is everybody's to read. */
+function destinationOf(url: string | undefined, file: string | undefined): WebhookDestination {
+  if (url !== undefined && !URL.canParse(url)) throw new TypeError('--webhook-url must be a URL');
+  return {
+    ...(url === undefined ? {} : { webhookUrl: url }),
+    ...(file === undefined ? {} : { webhookSecrets: readFileSync(file, 'utf8').trim().split(/\s+/) }),
   };
 }
 

@@ -27,29 +27,32 @@ import {
 import { controlSchema, defaultSettings, type PaymentFault, type PaymentSettings } from './payments-control';
 import { actAsCustomer } from './payments-customer';
 import { parseOperation, type Operation, type ParsedRequest } from './payments-operations';
-import { SignedWebhooks, withoutSecrets } from './signed-webhooks';
+import { destinationIn, SignedWebhooks, withoutSecrets, type WebhookDestination } from './signed-webhooks';
 
 /** How long `tok_timeout_then_success` keeps its caller waiting. Longer than any time-out of ours. */
 const LATE_MS = 30_000;
 
-/** Default port 4011. `node dist/dev/fake-payments.js --port 4011 --log FILE [--late-ms 30000]` */
+/**
+ * Default port 4011.
+ * `node dist/dev/fake-payments.js --port 4011 --log FILE [--late-ms 30000] [--webhook-url URL] [--webhook-secrets FILE]`
+ */
 export const FAKE_PAYMENTS: FakeCommand = {
   name: 'fake-payments',
   defaultPort: 4011,
   numbers: { 'late-ms': LATE_MS },
+  webhooks: true,
 };
 
-export interface FakePaymentsOptions extends FakeServerOptions {
+export interface FakePaymentsOptions extends FakeServerOptions, WebhookDestination {
   /** Milliseconds until `tok_timeout_then_success` is answered. Default 30,000. */
   lateMs?: number;
-  /** Where webhooks go. Default: nowhere. */
-  webhookUrl?: string | undefined;
 }
 
 /** Starts the fake in this process. Money and answers in its log are still known. */
 export function startFakePayments(options: FakePaymentsOptions): Promise<FakeServer> {
-  const { lateMs = LATE_MS, webhookUrl = null } = options;
-  return startFakeServer(options, (log) => new FakePayments(log, defaultSettings({ lateMs, webhookUrl })));
+  const { lateMs = LATE_MS } = options;
+  const settings = defaultSettings({ lateMs, ...destinationIn(options) });
+  return startFakeServer(options, (log) => new FakePayments(log, settings));
 }
 
 /** One request that changes something, read. */

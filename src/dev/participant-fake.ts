@@ -8,6 +8,7 @@ import {
   SignedWebhooks,
   webhookSettings,
   withoutSecrets,
+  type WebhookDestination,
   type WebhookEvent,
   type WebhookSettings,
 } from './signed-webhooks';
@@ -96,10 +97,10 @@ export class ParticipantFake implements FakeBehaviour {
   constructor(
     readonly log: EvidenceLog,
     readonly rules: ParticipantRules,
-    webhookUrl: string | null = null,
+    destination: WebhookDestination = {},
   ) {
     this.#schema = controlSchemaOf(rules.operations);
-    this.#defaults = { down: false, answerDelayMs: 0, ...DEFAULT_WEBHOOK_SETTINGS, webhookUrl };
+    this.#defaults = { down: false, answerDelayMs: 0, ...DEFAULT_WEBHOOK_SETTINGS, ...destination };
     this.#settings = { ...this.#defaults };
     this.webhooks = new SignedWebhooks(log, () => this.#settings);
   }

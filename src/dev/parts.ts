@@ -1,11 +1,12 @@
-import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { cacheDirectory, setting, type Environment } from './cache';
+import { FAKES } from './embedded-fakes';
 import { removeEmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres';
+import { secretsKey } from './kept-secrets';
+import { has, type PartsOptions, type Started } from './part';
+import { choosePorts, type Ports } from './part-ports';
 import { stopLeftovers } from './pid-files';
-import { findFreePort } from './ports';
-import { startProcess, type ManagedProcess } from './processes';
 import { findTemporalCli } from './temporal-cli';
 import { startTemporalServer } from './temporal-server';
 
@@ -23,24 +24,7 @@ export interface Parts {
   stop(): Promise<void>;
 }
 
-export interface PartsOptions {
-  environment: Environment;
-  dataDirectory: string;
-  /** Where the compiled programs are. */
-  programs: string;
-  say: (line: string) => void;
-}
-
-/** Source: the HTTP contract, "Access", ports. */
-const PORTS = {
-  api: 3000,
-  temporal: 7233,
-  webUi: 8233,
-  metrics: 9464,
-  postgres: 54329,
-  twilio: 4010,
-  payments: 4011,
-};
+const STARTS = [startPostgres, startTemporal, ...FAKES];
 
 /** Starts every part that the environment does not name, each a process of its own, at once. */
 export async function startParts(options: PartsOptions): Promise<Parts> {
@@ -53,7 +37,7 @@ export async function startParts(options: PartsOptions): Promise<Parts> {
   };
   try {
     const ports = await choosePorts(options);
-    const starting = [startPostgres, startTemporal, startTwilio, startPayments].map(async (start) => {
+    const starting = STARTS.map(async (start) => {
       const part = await start(options, ports);
       if (part !== null) started.push(part);
       return part;
@@ -74,37 +58,6 @@ export async function removeData(dataDirectory: string): Promise<void> {
   await stopLeftovers(dataDirectory);
   await removeEmbeddedPostgres(path.join(dataDirectory, 'postgres'));
   rmSync(dataDirectory, { recursive: true, force: true });
-}
-
-interface Started {
-  name: string;
-  /** Settings that lead API and worker to it. */
-  settings: Record<string, string>;
-  places: [name: string, place: string][];
-  process: ManagedProcess;
-  stop(): Promise<void>;
-}
-
-type Ports = Record<keyof typeof PORTS, number>;
-
-async function choosePorts({ environment, say }: PartsOptions): Promise<Ports> {
-  const taken = new Set<number>();
-  const ports = { ...PORTS };
-  const names = {
-    api: 'API',
-    temporal: 'Temporal',
-    webUi: 'Web UI',
-    metrics: 'worker metrics',
-    postgres: 'PostgreSQL',
-    twilio: 'fake Twilio',
-    payments: 'fake payments',
-  };
-  for (const part of Object.keys(PORTS) as (keyof Ports)[]) {
-    const preferred = part === 'api' ? Number(setting(environment, 'PORT') ?? PORTS.api) : PORTS[part];
-    ports[part] = await findFreePort({ name: names[part], preferred, taken, say });
-    taken.add(ports[part]);
-  }
-  return ports;
 }
 
 async function startPostgres(
@@ -156,67 +109,6 @@ async function startTemporal(
   };
 }
 
-async function startTwilio(options: PartsOptions, ports: Ports): Promise<Started | null> {
-  if (has(options.environment, 'TWILIO_ACCOUNT_SID')) return null;
-  const url = `http://127.0.0.1:${ports.twilio}`;
-  const settings = {
-    // Any account and token do for the fake; the sender is one of Twilio's magic numbers, which is valid.
-    TWILIO_ACCOUNT_SID: `AC${'0'.repeat(32)}`,
-    TWILIO_AUTH_TOKEN: 'fake',
-    TWILIO_FROM: '+15005550006',
-    TWILIO_WHATSAPP_FROM: '+15005550006',
-    TWILIO_VOICE_FROM: '+15005550006',
-    AFTERCOMMIT_TWILIO_URL: url,
-  };
-  return startFake(options, {
-    name: 'fake Twilio',
-    program: 'fake-twilio',
-    url,
-    port: ports.twilio,
-    settings,
-  });
-}
-
-async function startPayments(options: PartsOptions, ports: Ports): Promise<Started | null> {
-  if (has(options.environment, 'AFTERCOMMIT_PAYMENT_URL')) return null;
-  const url = `http://127.0.0.1:${ports.payments}`;
-  const settings = { AFTERCOMMIT_PAYMENT_URL: url };
-  return startFake(options, {
-    name: 'fake payments',
-    program: 'fake-payments',
-    url,
-    port: ports.payments,
-    settings,
-  });
-}
-
-async function startFake(
-  { dataDirectory, programs }: PartsOptions,
-  fake: { name: string; program: string; url: string; port: number; settings: Record<string, string> },
-): Promise<Started> {
-  const child = await startProcess({
-    name: fake.name,
-    command: process.execPath,
-    args: [
-      path.join(programs, 'dev', `${fake.program}.js`),
-      '--port',
-      String(fake.port),
-      '--log',
-      path.join(dataDirectory, `${fake.program}.jsonl`),
-    ],
-    logFile: path.join(dataDirectory, `${fake.program}.log`),
-    pidFile: path.join(dataDirectory, `${fake.program}.pid.json`),
-  });
-  const { name, settings, url } = fake;
-  return {
-    name,
-    settings,
-    places: [[name, url]],
-    process: child,
-    stop: async () => void (await child.stop()),
-  };
-}
-
 function describeParts(
   { environment, dataDirectory }: PartsOptions,
   ports: Ports,
@@ -240,20 +132,8 @@ function describeParts(
       AFTERCOMMIT_METRICS_PORT: String(ports.metrics),
     },
     places: [['API', url], ['API document', `${url}/docs`], ...started.flatMap((part) => part.places)],
-    allEmbedded: started.length === 4,
+    allEmbedded: started.length === STARTS.length,
     firstToEnd: Promise.race(started.map(async (part) => (await part.process.exited, part.name))),
     stop,
   };
-}
-
-/** Made once and kept with the data that it encrypts. */
-function secretsKey(dataDirectory: string): string {
-  const file = path.join(dataDirectory, 'secrets-key');
-  if (!existsSync(file)) writeFileSync(file, randomBytes(32).toString('base64'), { mode: 0o600 });
-  return readFileSync(file, 'utf8').trim();
-}
-
-/** Set by itself, or through a file. */
-function has(environment: Environment, name: string): boolean {
-  return setting(environment, name) !== undefined || setting(environment, `${name}_FILE`) !== undefined;
 }

@@ -1,6 +1,11 @@
 import { z } from 'zod';
 import { commonSettings, faultTiming } from './fault-plan';
-import { DEFAULT_WEBHOOK_SETTINGS, webhookSettings, type WebhookSettings } from './signed-webhooks';
+import {
+  DEFAULT_WEBHOOK_SETTINGS,
+  webhookSettings,
+  type WebhookDestination,
+  type WebhookSettings,
+} from './signed-webhooks';
 
 /** Source: Stripe, "Idempotent requests": keys may be pruned once they are 24 hours old. */
 const KEY_LIFETIME_MS = 24 * 60 * 60 * 1_000;
@@ -54,7 +59,7 @@ export interface PaymentSettings extends WebhookSettings {
 }
 
 /** The settings of the start. */
-export function defaultSettings(given: { lateMs: number; webhookUrl: string | null }): PaymentSettings {
+export function defaultSettings(given: { lateMs: number } & WebhookDestination): PaymentSettings {
   return {
     down: false,
     answerDelayMs: 0,

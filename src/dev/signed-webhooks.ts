@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { Agent, request } from 'undici';
 import { z } from 'zod';
 import { signatureHeaders } from '../bus/targets/webhook-signature';
@@ -51,6 +52,17 @@ export const DEFAULT_WEBHOOK_SETTINGS: WebhookSettings = {
   webhooks: { duplicate: 0, lose: false, delayMs: 0, early: false },
 };
 
+/** Where a fake's webhooks go from its start on, and whose signature they have. */
+export type WebhookDestination = Partial<Pick<WebhookSettings, 'webhookUrl' | 'webhookSecrets'>>;
+
+/** What of the options of a start says so. */
+export function destinationIn({ webhookUrl, webhookSecrets }: WebhookDestination): WebhookDestination {
+  return {
+    ...(webhookUrl === undefined ? {} : { webhookUrl }),
+    ...(webhookSecrets === undefined ? {} : { webhookSecrets }),
+  };
+}
+
 /** Without secrets, which are no evidence. */
 export function withoutSecrets(document: unknown): unknown {
   const secrets = (document as { webhookSecrets?: unknown }).webhookSecrets;
@@ -83,7 +95,10 @@ export class SignedWebhooks {
     readonly log: EvidenceLog,
     readonly settings: () => WebhookSettings,
     readonly sign: Sign = signStandard,
-  ) {}
+  ) {
+    // As many as there are webhooks under way: more than ten are no leak.
+    setMaxListeners(0, this.#stop.signal);
+  }
 
   /** Resolves once it was answered or given up. Never rejects. Nothing happens without a `webhookUrl`. */
   async post({ type, data }: WebhookEvent): Promise<void> {

@@ -7,7 +7,8 @@ import { ConfigError } from '../errors';
 import { createLogger } from '../log';
 import { setUpTemporal } from '../setup';
 import type { Environment } from './cache';
-import { startParts, type Parts, type PartsOptions } from './parts';
+import type { PartsOptions } from './part';
+import { startParts, type Parts } from './parts';
 import { untilPolled } from './pollers';
 import { startProcess, type ManagedProcess } from './processes';
 

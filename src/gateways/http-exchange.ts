@@ -1,4 +1,5 @@
 import { Agent, request, type Dispatcher } from 'undici';
+import { parseRetryAfterMs } from '../domain/retry-after';
 import { GatewayUnavailableError } from '../errors';
 
 export type JsonObject = Record<string, unknown>;
@@ -83,10 +84,10 @@ export function createHttpExchange(options: HttpExchangeOptions): HttpExchange {
 
 /** An answer that proves nothing, as an error. `code` is the other side's word for it, when it has one. */
 export function unavailable(name: string, answer: RawAnswer, code: string | null): GatewayUnavailableError {
-  const retryAfterSeconds = parseRetryAfter(answer.headers['retry-after']);
+  const retryAfterMs = parseRetryAfterMs(answer.headers['retry-after'], Date.now());
   return new GatewayUnavailableError(
     `the ${name} answered ${answer.status}${code === null ? '' : ` (${code})`}`,
-    retryAfterSeconds === undefined ? {} : { retryAfterSeconds },
+    retryAfterMs === undefined ? {} : { retryAfterSeconds: Math.max(0, Math.ceil(retryAfterMs / 1_000)) },
   );
 }
 
@@ -101,16 +102,6 @@ export function pathPart(id: string): string {
 
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** Whole seconds from a Retry-After of either form; undefined when there is none that makes sense. */
-function parseRetryAfter(header: string | string[] | undefined): number | undefined {
-  if (typeof header !== 'string') return undefined;
-  if (/^\d{1,9}$/.test(header)) return Number(header);
-  const atMs = Date.parse(header);
-  return Number.isNaN(atMs) || /^-?\d/.test(header)
-    ? undefined
-    : Math.max(0, Math.ceil((atMs - Date.now()) / 1000));
 }
 
 /** @returns null for anything but a JSON object. @throws Error when the answer is longer than the cap */

@@ -29,7 +29,7 @@ export interface HttpPaymentGatewayOptions {
   /** Milliseconds from a call to the last byte of its answer. */
   timeoutMs: number;
   /** Sent as a bearer token. */
-  apiKey?: string;
+  apiKey?: string | undefined;
 }
 
 /**

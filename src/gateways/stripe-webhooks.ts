@@ -1,9 +1,10 @@
 import { createHmac } from 'node:crypto';
+import { headerOf, isOneOf, staleness, TOLERANCE_SECONDS } from '../consumer/standard-webhooks';
 import { isObject, type JsonObject } from './http-exchange';
 import { codeOf, type PaymentEvent } from './payment-webhooks';
 import { readIntent, timeOfSeconds } from './stripe-objects';
 import { createWebhookReader, textOf, type WebhookReader } from './webhook-reader';
-import { headerOf, isOneOf, staleness, type SignatureVerdict, type SignedRequest } from './webhook-signature';
+import { HEADER_LENGTH_MAX, type SignatureVerdict, type SignedRequest } from './webhook-signature';
 
 /** Two while a secret is rolled, and room for versions that are not known here. */
 const ELEMENTS_MAX = 20;
@@ -40,7 +41,8 @@ export function createStripeWebhooks(options: {
 
 /** The secret is the key as it stands, its prefix included. */
 function verify(request: SignedRequest, secrets: readonly string[], now: Date): SignatureVerdict {
-  const elements = headerOf(request.headers, 'stripe-signature').split(',', ELEMENTS_MAX);
+  const header = headerOf(request.headers, 'stripe-signature', HEADER_LENGTH_MAX);
+  const elements = header.split(',', ELEMENTS_MAX);
   const valuesOf = (name: string): string[] =>
     elements.filter((one) => one.startsWith(`${name}=`)).map((one) => one.slice(name.length + 1));
   const [timestamp = '', ...more] = valuesOf('t');
@@ -49,7 +51,10 @@ function verify(request: SignedRequest, secrets: readonly string[], now: Date): 
     return { ok: false, reason: 'malformed' };
   }
   const timestampSeconds = Number(timestamp);
-  const stale = staleness(timestampSeconds, now);
+  const stale = staleness(timestampSeconds, {
+    now: now.getTime(),
+    toleranceSeconds: TOLERANCE_SECONDS,
+  });
   if (stale !== null) return { ok: false, reason: stale };
   const expected = secrets.map((secret) =>
     createHmac('sha256', secret).update(`${timestamp}.`).update(request.body).digest(),

@@ -4,6 +4,7 @@ import Ajv from 'ajv';
 import addFormats from 'ajv-formats';
 import { parse } from 'yaml';
 import { readConfig } from '../../src/config';
+import { FAKE_WEBHOOK_SECRET } from '../../src/dev/signed-webhooks';
 
 /** There is no Docker where the tests run: the files are checked against the compose schema and against our own rules. */
 
@@ -128,9 +129,31 @@ describe('docker-compose.yml', () => {
       databaseUrl: 'postgres://aftercommit:secret@postgres:5432/aftercommit',
       temporal: { address: 'temporal:7233', uiUrl: 'http://127.0.0.1:8233' },
       twilio: { baseUrl: 'http://fake-twilio:4010' },
-      paymentUrl: 'http://fake-payments:4011',
+      payment: { kind: 'http', baseUrl: 'http://fake-payments:4011' },
+      carrier: { baseUrl: 'http://fake-carrier:4013' },
+      points: { baseUrl: 'http://fake-points:4014' },
+      cart: { baseUrl: 'http://fake-cart:4015' },
+      // What the simulated ones sign with unless they are told otherwise.
+      webhookSecrets: { payments: [FAKE_WEBHOOK_SECRET], carrier: [FAKE_WEBHOOK_SECRET] },
     });
   });
+
+  it.each(services.filter(([name]) => name.startsWith('fake-')))(
+    '%s listens where it is published, watched and looked for, and reports to the API',
+    (name, { command = [], ports = [], healthcheck }) => {
+      const option = (of: string): string | undefined =>
+        command.includes(of) ? command[command.indexOf(of) + 1] : undefined;
+      const port = option('--port');
+      const tells = { 'fake-payments': 'payments', 'fake-carrier': 'carrier' }[name];
+
+      expect(command[1]).toBe(`dist/dev/${name}.js`);
+      expect(read(`src/dev/${name}.ts`)).toContain(`Default port ${port}.`);
+      expect(ports).toEqual([`127.0.0.1:${port}:${port}`]);
+      expect(healthcheck?.test.join(' ')).toContain(`http://127.0.0.1:${port}/_control`);
+      expect(read('.env.example')).toContain(`=http://${name}:${port}\n`);
+      expect(option('--webhook-url')).toBe(tells && `http://api:3000/webhooks/${tells}`);
+    },
+  );
 
   it('keeps the simulated providers out of the product, behind a profile', () => {
     for (const [name, { profiles, image }] of services) {

@@ -49,6 +49,29 @@ describe('fake carrier', () => {
   const received = (n: number) =>
     waitFor(`${n} webhooks came`, () => receiver.received.length >= n && receiver.received);
 
+  it('goes back to the destination and the secrets of its start', async () => {
+    const ownLog = temporaryLog();
+    const webhookSecrets = [OTHER_SECRET];
+    const own = await startFakeCarrier({
+      port: 0,
+      logFile: ownLog.logFile,
+      webhookUrl: receiver.url,
+      webhookSecrets,
+    });
+    await controlFake(own.url, { webhookUrl: null, webhookSecrets: [FAKE_WEBHOOK_SECRET] });
+    await controlFake(own.url, { reset: true });
+    const put = (path: string, method: string, body: unknown) =>
+      fetch(`${own.url}${path}`, { method, body: JSON.stringify(body) });
+
+    await put('/v1/shipments/shp_own', 'PUT', booking());
+    await put('/_tracking', 'POST', { shipmentId: 'shp_own', status: 'shipped' });
+
+    const [request] = await received(1);
+    expect(webhooks(OTHER_SECRET).read(request!)).toMatchObject({ kind: 'event' });
+    await own.close();
+    ownLog.remove();
+  });
+
   it('tells where a shipment is, signed', async () => {
     const shipmentId = await book();
 

@@ -5,24 +5,25 @@ import type { SignedRequest } from '../../src/gateways/webhook-signature';
 /** A server that keeps the webhooks that are posted to it, as they came. */
 export interface WebhookReceiver {
   url: string;
-  readonly received: SignedRequest[];
+  readonly received: (SignedRequest & { path: string })[];
   /** What the next requests are answered, one each; then 204 again. */
   answerNext(...statuses: number[]): void;
   stop(): Promise<void>;
 }
 
-export async function startWebhookReceiver(): Promise<WebhookReceiver> {
-  const received: SignedRequest[] = [];
+/** @param port - default: any free one */
+export async function startWebhookReceiver(port = 0): Promise<WebhookReceiver> {
+  const received: WebhookReceiver['received'][number][] = [];
   const statuses: number[] = [];
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
-      received.push({ headers: request.headers, body: Buffer.concat(chunks) });
+      received.push({ path: request.url ?? '', headers: request.headers, body: Buffer.concat(chunks) });
       response.writeHead(statuses.shift() ?? 204).end();
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/webhooks`,
     received,

@@ -1,5 +1,5 @@
 import { outcomeOfFailure } from './http-outcome';
-import { parseRetryAfterMs } from './retry-after';
+import { believedRetryAfterMs } from './retry-after';
 import type { SendOutcome } from './target';
 
 /** What a service of AWS's says against a call, or against one entry of it. */
@@ -95,7 +95,7 @@ export function outcomeOfRefusal(refusal: AwsRefusal, attempt: AwsAttempt): Send
     message: `AWS refused it: ${name}.`,
   };
   if (kind === 'dead') return { kind, ...outcome };
-  const retryAfterMs = parseRetryAfterMs(refusal.retryAfter, attempt.now);
+  const retryAfterMs = believedRetryAfterMs(refusal.retryAfter, attempt.now);
   return retryAfterMs === undefined ? { kind, ...outcome } : { kind, ...outcome, retryAfterMs };
 }
 

@@ -1,5 +1,5 @@
 import { AddressBlockedError } from './address-guard';
-import { parseRetryAfterMs } from './retry-after';
+import { believedRetryAfterMs } from './retry-after';
 import type { SendOutcome } from './target';
 
 export interface HttpAnswer {
@@ -29,7 +29,7 @@ export function outcomeOfAnswer({ status, retryAfter, latencyMs, now }: HttpAnsw
   if (status < 500 && !REPEATABLE.includes(status)) {
     return { kind: 'dead', status, latencyMs, code: `http_${status}`, message };
   }
-  const retryAfterMs = status === 429 || status === 503 ? parseRetryAfterMs(retryAfter, now) : undefined;
+  const retryAfterMs = status === 429 || status === 503 ? believedRetryAfterMs(retryAfter, now) : undefined;
   const outcome = { kind: 'retry', status, latencyMs, code: `http_${status}`, message } as const;
   return retryAfterMs === undefined ? outcome : { ...outcome, retryAfterMs };
 }
