@@ -5,13 +5,18 @@
 const room = (name) => `^src/${name}(/|\\.ts$)`;
 const rooms = (...names) => `^src/(${names.join('|')})(/|\\.ts$)`;
 
-/** Values that a room may import from other rooms and from npm. Types are checked where the table says so. */
+/** What a room may import from other rooms and from npm. `types`: rooms of which it may take types only. */
 const table = [
   { name: 'errors', rooms: [], npm: [] },
   { name: 'log', rooms: [], npm: ['pino'] },
   { name: 'metrics', rooms: ['database'], npm: ['prom-client'] },
   { name: 'domain', rooms: ['errors'], npm: [] },
-  { name: 'workflows', rooms: ['domain', 'errors'], npm: ['@temporalio/workflow', '@temporalio/common'] },
+  {
+    name: 'workflows',
+    rooms: ['domain', 'errors'],
+    types: ['activities'],
+    npm: ['@temporalio/workflow', '@temporalio/common'],
+  },
   {
     name: 'activities',
     // A successor is started by its name and signal, so activities know the messages, as http does.
@@ -29,6 +34,13 @@ const table = [
     npm: ['@temporalio/activity', '@temporalio/common'],
   },
   { name: 'consumer', rooms: [], npm: [] },
+  // What the package exports, beside `consumer`.
+  { name: 'saga', rooms: ['workflows/compensations', 'workflows/step-results'], npm: [] },
+  {
+    name: 'transactions',
+    rooms: ['consumer', 'database/receipts', 'database/transaction', 'errors'],
+    npm: [],
+  },
   { name: 'database', rooms: ['domain', 'errors', 'log'], npm: ['pg'] },
   {
     name: 'bus',
@@ -49,10 +61,13 @@ const table = [
     ],
   },
   { name: 'channels', rooms: ['domain', 'errors', 'log'], npm: ['twilio'] },
-  { name: 'gateways', rooms: ['domain', 'errors', 'log'], npm: ['undici'] },
+  // The verification of signatures is the consumer's, which imports nothing.
+  { name: 'gateways', rooms: ['domain', 'errors', 'log', 'consumer'], npm: ['undici'] },
   {
     name: 'http',
     rooms: ['domain', 'database', 'bus', 'workflows/messages', 'errors', 'log', 'metrics'],
+    // What participants' webhooks say. Who reads them is handed in.
+    types: ['gateways'],
     npm: [
       'express',
       '@temporalio/client',
@@ -70,7 +85,7 @@ const table = [
 
 const escape = (text) => text.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&');
 
-const forbidden = table.flatMap(({ name, rooms: allowedRooms, npm }) => [
+const forbidden = table.flatMap(({ name, rooms: allowedRooms, types = [], npm }) => [
   {
     name: `${name}-imports-only-its-rooms`,
     severity: 'error',
@@ -78,9 +93,19 @@ const forbidden = table.flatMap(({ name, rooms: allowedRooms, npm }) => [
     to: {
       path: '^src/',
       pathNot: rooms(name, ...allowedRooms),
-      dependencyTypesNot: name === 'workflows' ? ['type-only'] : [],
+      dependencyTypesNot: types.length > 0 ? ['type-only'] : [],
     },
   },
+  ...(types.length === 0
+    ? []
+    : [
+        {
+          name: `${name}-takes-only-types-of-${types.join('-and-')}`,
+          severity: 'error',
+          from: { path: room(name) },
+          to: { path: '^src/', pathNot: rooms(name, ...allowedRooms, ...types) },
+        },
+      ]),
   {
     name: `${name}-imports-only-its-packages`,
     severity: 'error',
@@ -97,15 +122,16 @@ module.exports = {
   forbidden: [
     ...forbidden,
     {
-      name: 'workflows-take-only-types-of-activities',
+      name: 'the-saga-kit-stands-alone',
+      comment: 'Callers bundle it into workflows of their own.',
       severity: 'error',
-      from: { path: room('workflows') },
-      to: { path: '^src/', pathNot: rooms('workflows', 'domain', 'errors', 'activities') },
+      from: { path: '^src/workflows/(compensations|step-results)\\.ts$' },
+      to: { pathNot: ['node_modules/@temporalio/workflow/', '^src/workflows/step-results\\.ts$'] },
     },
     {
       name: 'pure-rooms-use-no-node-built-ins',
       severity: 'error',
-      from: { path: rooms('errors', 'domain', 'workflows') },
+      from: { path: rooms('errors', 'domain', 'workflows', 'saga') },
       to: { dependencyTypes: ['core'] },
     },
     {

@@ -26,7 +26,7 @@ export default tseslint.config(
   },
   {
     // Workflow code is replayed: anything that a Node built-in returns may differ the second time.
-    files: ['src/workflows/**/*.ts', 'src/domain/**/*.ts', 'src/errors.ts'],
+    files: ['src/workflows/**/*.ts', 'src/saga/**/*.ts', 'src/domain/**/*.ts', 'src/errors.ts'],
     rules: {
       'no-restricted-imports': ['error', { paths: nodeBuiltIns }],
       'no-restricted-globals': ['error', 'process', 'Buffer', 'require', 'setImmediate', '__dirname'],
@@ -43,7 +43,21 @@ export default tseslint.config(
     },
   },
   {
-    files: ['src/dev/**', 'src/dev.ts', 'src/cli/**', 'scripts/**', 'test/**', 'bench/**'],
+    // As a user's own project: what the package exports, and nothing else of it.
+    files: ['examples/**/*.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            { regex: '(^|/)(src|dist|test|samples|bench)/', message: 'Import aftercommit/… instead.' },
+          ],
+        },
+      ],
+    },
+  },
+  {
+    files: ['src/dev/**', 'src/dev.ts', 'src/cli/**', 'scripts/**', 'test/**', 'bench/**', 'examples/**'],
     rules: { 'no-console': 'off' },
   },
   {

@@ -13,6 +13,8 @@ module.exports = {
       },
     ],
   },
+  // What the examples import from the package, from its sources: no test runs against an old build.
+  moduleNameMapper: { '^aftercommit/(consumer|saga|transactions)$': '<rootDir>/src/$1/index.ts' },
   testTimeout: 60_000,
   maxWorkers: 2,
   globalSetup: '<rootDir>/test/support/global-setup.ts',

@@ -16,9 +16,6 @@ const BUNDLE = 'workflow-bundle.js';
 /** Written by scripts/prepare.mjs. */
 const STAMP = '.build-stamp';
 
-/** What others import from the package, and so the only part with declarations. */
-const CONSUMER = `consumer${path.sep}`;
-
 const require = createRequire(import.meta.url);
 
 function filesBelow(directory) {
@@ -34,8 +31,7 @@ function outputsOf(file) {
   if (file.endsWith('.d.ts')) return [];
   if (!isTypeScript(file)) return [file];
   const script = file.replace(/\.ts$/, '.js');
-  const declarations = file.startsWith(CONSUMER) ? [file.replace(/\.ts$/, '.d.ts')] : [];
-  return [script, `${script}.map`, ...declarations];
+  return [script, `${script}.map`];
 }
 
 function compile(sources) {
@@ -43,7 +39,7 @@ function compile(sources) {
   const complete = sources.flatMap(outputsOf).every((file) => existsSync(path.join(dist, file)));
   if (!complete) rmSync(path.join(dist, BUILD_INFO), { force: true });
   runCompiler('tsconfig.build.json');
-  runCompiler('tsconfig.consumer.json');
+  runCompiler('tsconfig.exports.json');
 }
 
 function runCompiler(project) {
@@ -61,7 +57,9 @@ function copyOthers(sources) {
 
 /** A deleted migration or module that stays in dist/ would still run. */
 function removeStale(sources) {
-  const expected = new Set([...sources.flatMap(outputsOf), BUILD_INFO, BUNDLE, STAMP]);
+  // What others import from the package has declarations, and so has all that its declarations name.
+  const declarations = sources.filter(isTypeScript).map((file) => file.replace(/\.ts$/, '.d.ts'));
+  const expected = new Set([...sources.flatMap(outputsOf), ...declarations, BUILD_INFO, BUNDLE, STAMP]);
   for (const file of filesBelow(dist)) {
     if (!expected.has(file)) rmSync(path.join(dist, file));
   }

@@ -58,12 +58,34 @@ describe('the import table', () => {
           `import { createPool } from '../database/pool';`,
           'workflows-imports-only-its-rooms',
         ],
+        ['saga/planted.ts', `import { orderWorkflow } from '../workflows';`, 'saga-imports-only-its-rooms'],
+        [
+          'transactions/planted.ts',
+          `import { createPool } from '../database/pool';`,
+          'transactions-imports-only-its-rooms',
+        ],
         ['database/planted.ts', `import { z } from 'zod';`, 'database-imports-only-its-packages'],
         ['bus/planted.ts', `import { createPool } from '../database/pool';`, 'bus-imports-only-its-rooms'],
         [
           'http/planted.ts',
           `import { createActivities } from '../activities';`,
           'http-imports-only-its-rooms',
+        ],
+        [
+          'http/planted-gateway.ts',
+          `import { createHttpCart } from '../gateways/http-cart';`,
+          'http-imports-only-its-rooms',
+        ],
+        ['http/planted-type.ts', `import type { Cart } from '../gateways/cart';`, null],
+        [
+          'http/planted-type-too-many.ts',
+          `import type { Activities } from '../activities';`,
+          'http-takes-only-types-of-gateways',
+        ],
+        [
+          'workflows/planted-type.ts',
+          `import type { Pool } from '../database/pool';`,
+          'workflows-takes-only-types-of-activities',
         ],
         ['activities/planted.ts', `import { findFreePort } from '../dev/ports';`, 'only-dev-imports-dev'],
         ['domain/planted-circle.ts', `import './planted-round';`, 'no-cycles'],
@@ -76,6 +98,7 @@ describe('the import table', () => {
 
       const named = violations.map(({ from, rule }) => `${from} ${rule.name}`);
       for (const [file, , rule] of planted) if (rule !== null) expect(named).toContain(`src/${file} ${rule}`);
+      expect(named.filter((one) => one.startsWith('src/http/planted-type.ts'))).toEqual([]);
       const others = violations.filter(({ from }) => !planted.some(([file]) => from === `src/${file}`));
       expect(others).toEqual([]);
     });
