@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { listEvents } from '../../src/database/events';
-import { purgeEvents } from '../../src/database/purge';
+import { purgeBatch, type PurgePosition } from '../../src/database/purge';
 import { createReplay } from '../../src/database/replays';
 import { routeEvents } from '../../src/database/routing';
 import { createTestDatabase, type TestDatabase } from '../support/database';
@@ -15,7 +15,20 @@ afterAll(() => database.drop());
 
 const toOne = () => [{ ruleName: 'rule', targetName: 'one', transformer: null }];
 const BEFORE = '2100-01-01T00:00:00.000Z';
-const purge = (limit = 100) => purgeEvents(database.pool, BEFORE, limit);
+const batch = (limit: number, after: PurgePosition | null = null, before = BEFORE) =>
+  purgeBatch(database.pool, { of: 'events', before, limit, after });
+const purge = async () => (await batch(100)).removed;
+/** A whole run of batches of one event each: what each of them removed. */
+async function oneByOne(): Promise<number[]> {
+  const removed: number[] = [];
+  let after: PurgePosition | null = null;
+  do {
+    const done: Awaited<ReturnType<typeof batch>> = await batch(1, after);
+    removed.push(done.removed);
+    after = done.after;
+  } while (after !== null);
+  return removed;
+}
 const isThere = async (orderId: string) =>
   (await listEvents(database.pool, { orderId, limit: 10 })).data.length === 1;
 
@@ -51,7 +64,7 @@ describe('the purge of events', () => {
   it('keeps what is younger than the retention', async () => {
     const orderId = await sent('young');
 
-    expect(await purgeEvents(database.pool, '2000-01-01T00:00:00.000Z', 100)).toBe(0);
+    expect((await batch(100, null, '2000-01-01T00:00:00.000Z')).removed).toBe(0);
 
     expect(await isThere(orderId)).toBe(true);
     await purge();
@@ -79,8 +92,37 @@ describe('the purge of events', () => {
       actor: 'test',
     });
 
-    expect([await purge(1), await purge(1), await purge(1)]).toEqual([1, 1, 0]);
+    const removed = await oneByOne();
 
+    expect(removed.filter((count) => count === 1)).toHaveLength(2);
     expect(await isThere(orderIds[2]!)).toBe(true);
+  });
+
+  it('passes over what somebody works on, and takes it the next time', async () => {
+    const orderId = await sent('worked-on');
+    const client = await database.pool.connect();
+    await client.query('begin');
+    await client.query('select 1 from aftercommit.outbox where aggregate_id = $1 for no key update', [
+      orderId,
+    ]);
+
+    expect(await purge()).toBe(0);
+
+    await client.query('commit');
+    client.release();
+    expect(await purge()).toBe(1);
+  });
+
+  it('looks at what must stay once in a run, not in each batch', async () => {
+    await sent('goes');
+    const { rows } = await database.pool.query<{ published: number }>(
+      'select count(*)::int as published from aftercommit.outbox where published_at is not null',
+    );
+
+    const removed = await oneByOne();
+
+    // The last finds nothing more.
+    expect(removed).toHaveLength(rows[0]!.published + 1);
+    expect(removed.filter((count) => count === 1)).toHaveLength(1);
   });
 });
