@@ -1,7 +1,7 @@
 import { ConfigError } from './errors';
 
 /** Exit codes. Source: the HTTP contract, "Access", the line on the command line. */
-export const EXIT = { ok: 0, failure: 1, config: 2, unreachable: 3 } as const;
+export const EXIT = { ok: 0, failure: 1, config: 2, unreachable: 3, refused: 5, broken: 8 } as const;
 
 /**
  * Runs a process: a wrong configuration ends it with 2 and its text, anything else that escapes with 1. On stderr,

@@ -2,7 +2,12 @@ import { Client, Connection, ScheduleAlreadyRunning, ScheduleOverlapPolicy } fro
 import { msToTs } from '@temporalio/common/lib/time';
 import type { Config } from './config';
 import { temporalConnection } from './services';
-import { searchAttributes, TASK_QUEUES, WORKFLOW_TYPES } from './workflows/messages';
+import {
+  searchAttributes,
+  TASK_QUEUES,
+  WORKFLOW_TYPES,
+  type ReconciliationInput,
+} from './workflows/messages';
 
 /** How long Temporal keeps closed runs, in days. PostgreSQL has what must last. */
 const RETENTION_DAYS = 7;
@@ -16,6 +21,8 @@ const SETTLE_EVERY_MS = 500;
 
 /** How often the light reconciliation looks for what nobody works on. */
 const LIGHT_RECONCILIATION_EVERY = '5m';
+/** How often everything is looked at: database, Temporal, gateway, carrier and messages against each other. */
+const FULL_RECONCILIATION_EVERY = '1d';
 /** How often what is older than its retention is removed. */
 const PURGE_EVERY = '1d';
 
@@ -73,13 +80,20 @@ const SCHEDULES = [
     scheduleId: 'reconcile-light',
     every: LIGHT_RECONCILIATION_EVERY,
     workflowType: WORKFLOW_TYPES.reconciliation,
+    args: [{ kind: 'light', dryRun: false, actor: 'schedule' } satisfies ReconciliationInput],
   },
-  { scheduleId: 'purge-archive', every: PURGE_EVERY, workflowType: WORKFLOW_TYPES.purge },
+  {
+    scheduleId: 'reconcile-full',
+    every: FULL_RECONCILIATION_EVERY,
+    workflowType: WORKFLOW_TYPES.reconciliation,
+    args: [{ kind: 'full', dryRun: false, actor: 'schedule' } satisfies ReconciliationInput],
+  },
+  { scheduleId: 'purge-archive', every: PURGE_EVERY, workflowType: WORKFLOW_TYPES.purge, args: [] },
 ] as const;
 
 async function makeSchedules(connection: Connection, config: Config): Promise<string> {
   const client = new Client({ connection, namespace: config.temporal.namespace });
-  for (const { scheduleId, every, workflowType } of SCHEDULES) {
+  for (const { scheduleId, every, workflowType, args } of SCHEDULES) {
     try {
       await client.schedule.create({
         scheduleId,
@@ -91,7 +105,7 @@ async function makeSchedules(connection: Connection, config: Config): Promise<st
           workflowType,
           taskQueue: TASK_QUEUES.maintenance,
           workflowId: scheduleId,
-          args: [],
+          args: [...args],
         },
       });
     } catch (error) {

@@ -1,92 +1,152 @@
-import { getClient } from '@temporalio/activity';
-import { dueWorkflowStarts } from '../database/enqueued';
-import { unpublishedAggregates } from '../database/events';
-import { neglectedNotifications } from '../database/notifications';
+import type { Channel } from '../channels/channel';
+import type { PhoneHash } from '../database/phone-hash';
 import type { Pool } from '../database/pool';
-import { pendingRefunds } from '../database/refunds';
-import { stalledReplays } from '../database/replays';
-import { undecidedRequests } from '../database/requests';
+import * as runs from '../database/reconciliation';
+import { suspects } from '../database/reconciliation-detectors';
+import type { ChannelName } from '../domain/message-status';
+import type { Participants } from '../domain/participants';
+import { detectorsOf, type DetectorName, type Finding, type Source } from '../domain/reconciliation';
+import { keptFrom, type Retention } from '../domain/retention';
+import type { Carrier } from '../gateways/carrier';
+import type { PaymentGateway } from '../gateways/payments';
 import type { Logger } from '../log';
-import { TASK_QUEUES, WORKFLOW_TYPES, workflowIds } from '../workflows/messages';
-import { startEnqueued } from './enqueued';
+import { concurrently } from './concurrently';
 import { withHeartbeat } from './heartbeat';
-import type { Successors } from './successors';
+import { findParcels } from './reconciliation-carrier';
+import { findMessages } from './reconciliation-messages';
+import { findMoney } from './reconciliation-payments';
+import { assertLease, dealWith, redo } from './reconciliation-remedies';
+import { createWorkflowRuns, type WorkflowRuns } from './reconciliation-runs';
+import { findSplits } from './reconciliation-temporal';
+import { rebuildOpenWork } from './rebuild';
+import { currentClient, type Successors } from './successors';
 
-/** Younger than this, somebody is most likely still at work on it. Longer than a commit's deadline (2 min). */
-const GRACE_MS = 150_000;
-/** One run restarts at most so many; the schedule comes again. */
-const BATCH_MAX = 500;
+/** Findings of one detector that one run deals with; the next run goes on. A number that means an outage anyway. */
+const FINDINGS_MAX = 10_000;
+/** Repairs at once: each is a call to Temporal or a short transaction. */
+const REPAIRED_AT_ONCE = 10;
 
-/** How many of each were restarted. */
-export interface LeftBehind {
-  requests: number;
-  deliveries: number;
-  replays: number;
-  /** Workflows that callers enqueued. */
-  enqueued: number;
-  refunds: number;
-  notifications: number;
-}
+export type ReconciliationRun = runs.ReconciliationRun;
 
 export interface ReconciliationActivities {
-  /** Restarts what nobody works on: requests, deliveries, replays, refunds, messages, enqueued workflows. A start meets a run that is there. */
-  restartLeftBehind(): Promise<LeftBehind>;
+  /** Takes the lock. Idempotent. @returns not begun when another run has it: this one does nothing */
+  beginReconciliation(input: ReconciliationRun & { actor: string }): Promise<{ begun: boolean }>;
+  /**
+   * Looks with every detector of a run that asks this source, and does what each says about what it found. Idempotent: a
+   * repeat finishes what it finds begun.
+   * @throws a failure `reconciliation_superseded` (not retryable) when another run has taken the lock
+   */
+  reconcileSource(input: ReconciliationRun & { source: Source }): Promise<void>;
+  /** Starts a workflow for all open work that has none: Temporal's data may be gone. Idempotent. */
+  rebuildOpenWork(input: ReconciliationRun): Promise<void>;
+  /** Frees the lock and counts. Idempotent. */
+  finishReconciliation(input: {
+    reconciliationId: string;
+    unread: { source: Source; code: string }[];
+  }): Promise<{ state: string; found: number; repaired: number; parked: number }>;
 }
 
-export function createReconciliationActivities(deps: {
+export interface ReconciliationDeps {
   pool: Pool;
   successors: Successors;
-  log: Pick<Logger, 'warn'>;
+  gateway: PaymentGateway;
+  carrier: Carrier;
+  participants: Participants;
+  channels: Partial<Record<ChannelName, Channel>>;
+  phoneHash: PhoneHash;
+  log: Pick<Logger, 'info' | 'warn'>;
+  retention: Retention;
   now: () => Date;
-}): ReconciliationActivities {
+  /** Default: through the client of the worker that runs the activity. */
+  runs?: WorkflowRuns;
+}
+
+export function createReconciliationActivities(given: ReconciliationDeps): ReconciliationActivities {
+  const deps = { ...given, runs: given.runs ?? createWorkflowRuns(currentClient) };
+  const { pool } = deps;
   return {
-    restartLeftBehind: () =>
-      withHeartbeat(async () => {
-        const olderThan = new Date(deps.now().getTime() - GRACE_MS).toISOString();
-        const requests = await undecidedRequests(deps.pool, olderThan, BATCH_MAX);
-        for (const orderId of requests) await startOrder(orderId);
-        const aggregates = await unpublishedAggregates(deps.pool, olderThan, BATCH_MAX);
-        for (const aggregateId of aggregates) await deps.successors.delivery(aggregateId);
-        const replays = await stalledReplays(deps.pool, olderThan, BATCH_MAX);
-        for (const replayId of replays) await deps.successors.replay(replayId);
-        const refunds = await pendingRefunds(deps.pool, olderThan, BATCH_MAX);
-        for (const refund of refunds) await startRefund(refund);
-        const notifications = await neglectedNotifications(deps.pool, olderThan, BATCH_MAX);
-        for (const notification of notifications) await deps.successors.notification(notification);
-        const starts = await dueWorkflowStarts(deps.pool, BATCH_MAX);
-        for (const start of starts) await startEnqueued({ ...deps, client: getClient() }, start);
-        return {
-          requests: requests.length,
-          deliveries: aggregates.length,
-          replays: replays.length,
-          enqueued: starts.length,
-          refunds: refunds.length,
-          notifications: notifications.length,
-        };
-      }),
+    async beginReconciliation(run) {
+      return { begun: await runs.beginReconciliation(pool, run) };
+    },
+    reconcileSource: (run) => withHeartbeat(() => reconcileSource(deps, run)),
+    rebuildOpenWork: (run) => withHeartbeat(() => rebuildOpenWork(deps, run)),
+    async finishReconciliation(end) {
+      const { state, found, detectors } = await runs.finishReconciliation(pool, end);
+      const counts = Object.values(detectors);
+      const [repaired, parked] = (['repaired', 'parked'] as const).map((action) =>
+        counts.reduce((sum, count) => sum + count[action], 0),
+      ) as [number, number];
+      if (found > 0) deps.log.warn({ ...end, found, repaired, parked }, 'reconciliation found something');
+      return { state, found, repaired, parked };
+    },
   };
 }
 
-/** What runs goes on; what ended, or never began, begins: every start is a resume. */
-const RESUME = {
-  workflowIdConflictPolicy: 'USE_EXISTING',
-  workflowIdReusePolicy: 'ALLOW_DUPLICATE',
-} as const;
+type Deps = ReconciliationDeps & { runs: WorkflowRuns };
 
-async function startOrder(orderId: string): Promise<void> {
-  await getClient().workflow.start(WORKFLOW_TYPES.order, {
-    ...RESUME,
-    workflowId: workflowIds.order(orderId),
-    taskQueue: TASK_QUEUES.orders,
-    args: [{ orderId }],
-  });
+async function reconcileSource(deps: Deps, run: ReconciliationRun & { source: Source }): Promise<void> {
+  const { pool } = deps;
+  const { reconciliationId, kind, source } = run;
+  if (kind === 'rebuild') throw new RangeError('a rebuild looks for nothing');
+  const detectors = detectorsOf(kind, source);
+  await assertLease(pool, reconciliationId);
+  if (!run.dryRun) await redo(deps, run, detectors);
+  const counts = new Map<DetectorName, number>();
+  for await (const findings of findingsOf(deps, source, detectors)) {
+    await assertLease(pool, reconciliationId);
+    const taken = findings.filter((finding) => isWithinLimit(counts, finding.detector));
+    await concurrently(taken, REPAIRED_AT_ONCE, (finding) => dealWith(deps, run, finding));
+  }
+  for (const [detector, count] of counts) {
+    if (count > FINDINGS_MAX) await runs.noteTruncated(pool, reconciliationId, detector);
+  }
 }
 
-async function startRefund(refund: { refundId: string; orderId: string }): Promise<void> {
-  await getClient().workflow.start(WORKFLOW_TYPES.refund, {
-    ...RESUME,
-    workflowId: workflowIds.refund(refund.refundId),
-    taskQueue: TASK_QUEUES.orders,
-    args: [refund],
-  });
+function isWithinLimit(counts: Map<DetectorName, number>, detector: DetectorName): boolean {
+  const count = (counts.get(detector) ?? 0) + 1;
+  counts.set(detector, count);
+  return count <= FINDINGS_MAX;
+}
+
+/** Everything that the detectors of one source find. Reads only. */
+async function* findingsOf(
+  deps: Deps,
+  source: Source,
+  detectors: readonly DetectorName[],
+): AsyncGenerator<Finding[], void, undefined> {
+  const { pool } = deps;
+  const now = deps.now();
+  switch (source) {
+    case 'database': {
+      const eventsSince = keptFrom('events', deps.retention, now) ?? new Date(0).toISOString();
+      for (const detector of detectors) {
+        for await (const page of suspects(pool, { detector, now, eventsSince, onlyNew: true })) {
+          yield page.map((suspect) => ({ ...suspect, detector }));
+        }
+      }
+      return;
+    }
+    case 'temporal':
+      return yield* findSplits(deps, now);
+    case 'payments':
+      return yield* findMoney(deps, { now, since: await lookBack(pool, source, now) });
+    case 'carrier':
+      if (deps.participants.carrier) yield* findParcels(deps, now);
+      return;
+    case 'messages':
+      return yield* findMessages(deps, { now, since: await lookBack(pool, source, now) });
+  }
+}
+
+const DAY_MS = 24 * 60 * 60 * 1_000;
+/** What was young in the last run is looked at again, and a late success may be a day late. */
+const OVERLAP_MS = 2 * DAY_MS;
+/** The first run looks back this far. */
+const FIRST_LOOK_MS = 30 * DAY_MS;
+
+/** Since when a list of somebody else's is read, RFC 3339: the last complete run, and some days more. */
+async function lookBack(pool: Pool, source: Source, now: Date): Promise<string> {
+  const last = await runs.lastFullRunAt(pool, source);
+  const since = last === null ? now.getTime() - FIRST_LOOK_MS : Date.parse(last) - OVERLAP_MS;
+  return new Date(Math.max(since, now.getTime() - FIRST_LOOK_MS)).toISOString();
 }
