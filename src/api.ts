@@ -8,6 +8,7 @@ import { createApp } from './http/app';
 import { createHealth, type Health } from './http/health';
 import { configureServer } from './http/server';
 import { runMain } from './main';
+import { openParticipantWebhooks, participantsOf } from './participants';
 import { openServices, openTwilioWebhooks, readVersion, temporalConnection, type Services } from './services';
 
 /** Accepted requests may take this long to finish at a shutdown: the longest wait for a commit (60 s), and a start (5 s). */
@@ -40,6 +41,8 @@ async function main(): Promise<void> {
     version: readVersion(),
     publicUrl: config.publicUrl,
     twilio: openTwilioWebhooks(config),
+    participantWebhooks: openParticipantWebhooks(config, () => new Date()),
+    participants: participantsOf(config),
     phoneHash: services.phoneHash,
   });
   const server = createServer(app);

@@ -88,10 +88,18 @@ export class OutOfStockError extends errorClass('out_of_stock', 409) {}
 export class TransactionClosedError extends errorClass('transaction_closed', 409) {}
 export class OrderNotCancellableError extends errorClass('order_not_cancellable', 409) {}
 export class NothingCapturedError extends errorClass('nothing_captured', 409) {}
+/** The order does not wait for a payment, or no longer. */
+export class OrderNotPayableError extends errorClass('order_not_payable', 409) {}
+/** One payment at a time: another one for the order has no outcome yet, or has paid for it. */
+export class PaymentInProgressError extends errorClass('payment_in_progress', 409) {}
 /** A payment is still being settled or undone: refunds wait for its end. */
 export class OrderNotSettledError extends errorClass('order_not_settled', 409) {}
 /** What was asked cannot be done in the state that the thing is in; `state` says which. */
 export class ConflictingStateError extends errorClass('conflicting_state', 409) {}
+/** An order needs a carrier, a points ledger or a cart that this installation does not have. */
+export class ParticipantMissingError extends errorClass('participant_missing', 409) {}
+/** An operator decided about this parked step already, or nobody has to any more. */
+export class StepResolvedError extends errorClass('step_resolved', 409) {}
 /** A target needs an optional package that is not installed. */
 export class MissingDriverError extends errorClass('missing_driver', 409) {}
 /** A message is on its way already: another one now could be one too many. */
@@ -100,7 +108,7 @@ export class NotificationInProgressError extends errorClass('notification_in_pro
 export class NotificationEndedError extends errorClass('notification_ended', 409) {}
 /** The person was erased: nobody knows the number any more. */
 export class ContactErasedError extends errorClass('contact_erased', 409) {}
-/** A request of the customer has no outcome yet, and needs what is to be erased. It has one within minutes. */
+/** A request of the customer has no outcome yet, or goods are to be sent: what is to be erased is still needed. */
 export class OrderUndecidedError extends errorClass('order_undecided', 409, true) {}
 /** Something else still names the thing that was to be deleted. */
 export class InUseError extends errorClass('in_use', 409) {}

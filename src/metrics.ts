@@ -128,7 +128,9 @@ function lagGauges(registers: Registry[]): { show(lag: Lag | null): void } {
   const rows = gauge('deliveries', 'Deliveries that are not done, and dead letters', ['target', 'state']);
   const unrouted = gauge('unrouted_events', 'Events whose rules were not evaluated yet');
   const unroutedOldest = gauge('unrouted_oldest_seconds', 'Age of the oldest of them');
-  const parked = gauge('parked_steps', 'Steps that wait for an operator');
+  const parked = gauge('parked_steps', 'Steps that wait for an operator', ['reason']);
+  const refunds = gauge('pending_refunds', 'Refunds that are not made yet');
+  const refundOldest = gauge('refund_oldest_pending_seconds', 'Age of the oldest of them');
   const enqueued = gauge('enqueued_workflows', 'Workflows that callers enqueued and that are not started');
   const enqueuedOldest = gauge('enqueued_oldest_seconds', 'Age of the oldest of them');
   const rules = gauge('paused_rules', 'Rules that are paused');
@@ -152,7 +154,9 @@ function lagGauges(registers: Registry[]): { show(lag: Lag | null): void } {
       for (const { target, count } of lag.dead) rows.set({ target, state: 'DEAD' }, count);
       unrouted.set(lag.unrouted.count);
       unroutedOldest.set(lag.unrouted.oldestSeconds);
-      parked.set(lag.parkedSteps);
+      for (const { reason, count } of lag.parkedByReason) parked.set({ reason }, count);
+      refunds.set(lag.pendingRefunds.count);
+      refundOldest.set(lag.pendingRefunds.oldestSeconds);
       enqueued.set(lag.enqueued.count);
       enqueuedOldest.set(lag.enqueued.oldestSeconds);
       rules.set(lag.pausedRules);

@@ -1,21 +1,35 @@
 import type { PhoneHash } from '../database/phone-hash';
 import type { Places } from '../domain/orders';
+import type { Retention } from '../domain/retention';
+import type { Participants } from '../domain/participants';
+import type { Carrier } from '../gateways/carrier';
+import type { Cart } from '../gateways/cart';
 import type { PaymentGateway } from '../gateways/payments';
+import type { PointsLedger } from '../gateways/points';
 import type { Logger } from '../log';
+import { createCartActivities, type CartActivities } from './carts';
 import { createDeliveryActivities, type DeliveryActivities, type DeliveryDeps } from './deliveries';
+import { createFulfilmentActivities, type FulfilmentActivities } from './fulfilment';
 import { createNotificationActivities, type NotificationActivities } from './notifications';
 import { createOrderActivities, type OrderActivities } from './orders';
 import { createParkedActivities, type ParkedActivities } from './parked';
 import { createPaymentActivities, type PaymentActivities } from './payments';
+import { createPointsActivities, type PointsActivities } from './points';
+import { createPurgeActivities, type PurgeActivities } from './purge';
+import { createRefundActivities, type RefundActivities } from './refunds';
 import { createReplayActivities, type ReplayActivities } from './replays';
 import { createReconciliationActivities, type ReconciliationActivities } from './reconciliation';
-
-import { createPurgeActivities, type PurgeActivities } from './purge';
+import { createShipmentActivities, type ShipmentActivities } from './shipments';
 import { createTargetTestActivities, type TargetTestActivities } from './target-tests';
 
 /** Everything that a workflow may ask for. Each activity is idempotent by a business key. */
 export type Activities = OrderActivities &
   PaymentActivities &
+  RefundActivities &
+  FulfilmentActivities &
+  ShipmentActivities &
+  PointsActivities &
+  CartActivities &
   DeliveryActivities &
   ReplayActivities &
   NotificationActivities &
@@ -26,16 +40,27 @@ export type Activities = OrderActivities &
 
 export interface ActivityDeps extends DeliveryDeps {
   gateway: PaymentGateway;
+  /** Where there is none, every call throws `ParticipantMissingError`. */
+  carrier: Carrier;
+  points: PointsLedger;
+  cart: Cart;
+  /** Which of them there are. */
+  participants: Participants;
   places: Places;
   phoneHash: PhoneHash;
-  log: Pick<Logger, 'warn' | 'error'>;
-  eventRetentionDays: number;
+  log: Pick<Logger, 'info' | 'warn' | 'error'>;
+  retention: Retention;
 }
 
 export function createActivities(deps: ActivityDeps): Activities {
   return {
     ...createOrderActivities(deps),
     ...createPaymentActivities(deps),
+    ...createRefundActivities(deps),
+    ...createFulfilmentActivities(deps),
+    ...createShipmentActivities(deps),
+    ...createPointsActivities(deps),
+    ...createCartActivities(deps),
     ...createDeliveryActivities(deps),
     ...createReplayActivities(deps),
     ...createNotificationActivities(deps),

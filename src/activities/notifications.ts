@@ -169,7 +169,8 @@ async function ownOf(
       orderId,
       step: `duplicate:${sid}`,
       reason: 'message_doubled',
-      workflowId: workflowId(),
+      // It has happened, and nobody can take it back: a person is told, and no workflow waits.
+      workflowId: null,
     };
     await parkStep(deps.pool, duplicate);
   }

@@ -1,7 +1,17 @@
 import { ApplicationFailure } from '@temporalio/common';
-import type { Ending, OrderProgress, Places } from '../domain/orders';
-import { statesAfterCommit } from '../domain/orders';
-import { paymentIdOf } from '../database/ids';
+import { NOTHING_TO_FULFIL, type Fulfilment } from '../domain/fulfilment';
+import {
+  deadlineOf,
+  statesAfterCommit,
+  type Ending,
+  type OrderProgress,
+  type OrderRequest,
+  type Places,
+} from '../domain/orders';
+import type { Participants } from '../domain/participants';
+import { paymentIdOf, shipmentIdOf } from '../database/ids';
+import { beginEnding, endOrder, type BeginOutcome } from '../database/order-endings';
+import { settleOrder, type SettleOutcome } from '../database/order-settling';
 import * as orders from '../database/orders';
 import type { PhoneHash } from '../database/phone-hash';
 import type { Pool } from '../database/pool';
@@ -14,10 +24,17 @@ export interface OrderActivities {
   readProgress(input: { orderId: string }): Promise<OrderProgress>;
   /** Makes the commit impossible unless it has happened. Final. Idempotent. */
   closeTransaction(input: { orderId: string }): Promise<OrderProgress>;
-  /** @returns false when the order is being closed: the payment must be undone. Idempotent by the `settle` receipt. */
-  settleOrder(input: { orderId: string; epoch: number }): Promise<boolean>;
-  /** @returns false when it is too late to end the order. Idempotent. */
-  beginEnding(input: { orderId: string; epoch: number; ending: Ending }): Promise<boolean>;
+  /** Confirms what is paid, or says why not: the payment must be undone then. Idempotent by the `settle` receipt. */
+  settleOrder(input: { orderId: string; epoch: number }): Promise<SettleOutcome>;
+  /**
+   * Keeps the order from being settled, or says why it cannot be ended. Idempotent.
+   * @returns with it the payment that counts now
+   */
+  beginEnding(input: {
+    orderId: string;
+    epoch: number;
+    ending: Ending;
+  }): Promise<{ outcome: BeginOutcome; paymentId: string | null }>;
   /** Releases the stock and closes the order with its counter-event. Idempotent by the `commit` undo receipt. */
   endOrder(input: { orderId: string; epoch: number; ending: Ending }): Promise<void>;
 }
@@ -26,6 +43,7 @@ export function createOrderActivities(deps: {
   pool: Pool;
   places: Places;
   phoneHash: PhoneHash;
+  participants: Participants;
   now: () => Date;
 }): OrderActivities {
   const { pool, places, phoneHash } = deps;
@@ -40,31 +58,51 @@ export function createOrderActivities(deps: {
       const asked = await readRequestBody(pool, orderId);
       if (asked !== null && asked.body !== null) {
         const order = { orderId, caller: asked.caller, request: asked.body };
-        const [placed] = await orders.placeOrders(pool, [order], { at: at(), places, phoneHash });
+        const placedAt = at();
+        const [placed] = await orders.placeOrders(pool, [order], { at: placedAt, places, phoneHash });
         if (placed?.decidedNow === true && placed.state === 'done')
-          return justCommitted(orderId, asked.body.payment.mode);
+          return justCommitted(orderId, asked.body, placedAt);
       }
       return readDecided(orderId);
     },
     readProgress: ({ orderId }) => readDecided(orderId),
     closeTransaction: ({ orderId }) => orders.closeTransaction(pool, orderId),
-    settleOrder: (step) => orders.settleOrder(pool, { ...step, at: at() }),
-    beginEnding: (step) => orders.beginEnding(pool, { ...step, at: at() }),
-    endOrder: (step) => orders.endOrder(pool, { ...step, at: at() }),
+    settleOrder: (step) => settleOrder(pool, { ...step, at: at(), earnsPoints: deps.participants.points }),
+    async beginEnding(step) {
+      const outcome = await beginEnding(pool, { ...step, at: at() });
+      // After it: from then on no payment joins the order.
+      const { paymentId } = await readDecided(step.orderId);
+      return { outcome, paymentId };
+    },
+    endOrder: (step) => endOrder(pool, { ...step, at: at() }),
   };
 }
 
 /** What a commit that this call made is known to have left, without reading it back. */
-function justCommitted(orderId: string, mode: OrderProgress['paymentMode']): OrderProgress {
+function justCommitted(orderId: string, order: OrderRequest, at: string): OrderProgress {
+  const { mode, deadlineSeconds } = order.payment;
   const after = statesAfterCommit(mode);
+  const isConfirmed = after.status === 'CONFIRMED';
   return {
     decision: 'committed',
     code: null,
     status: after.status,
     paymentStatus: after.paymentStatus,
     paymentMode: mode,
-    paymentId: mode === 'none' ? null : paymentIdOf(orderId),
+    paymentId: mode === 'charge' ? paymentIdOf(orderId) : null,
+    paymentIsLive: mode === 'charge',
+    deadline: mode === 'wait' ? deadlineOf(at, deadlineSeconds) : null,
+    fulfilment: isConfirmed ? intendedWithCommit(orderId, order) : NOTHING_TO_FULFIL,
     epoch: 1,
     ending: null,
+  };
+}
+
+function intendedWithCommit(orderId: string, { shipping, cartId }: OrderRequest): Fulfilment {
+  return {
+    shipment:
+      shipping === undefined ? null : { shipmentId: shipmentIdOf(orderId), state: 'INTENDED', code: null },
+    points: null,
+    cart: cartId === undefined ? null : { state: 'INTENDED' },
   };
 }

@@ -1,4 +1,5 @@
-import { isKeyTooOld, PAYMENT_KEYS_MAX, paymentKey, refundKey } from '../domain/payments';
+import { isKeyTooOld, PAYMENT_KEYS_MAX, paymentKey } from '../domain/payments';
+import { announceDecline } from '../database/payment-requests';
 import {
   fencePayment,
   intendPayment,
@@ -9,28 +10,25 @@ import {
   type PaymentChange,
 } from '../database/payments';
 import type { Pool } from '../database/pool';
-import {
-  parkRefund,
-  raiseRefundKey,
-  readRefund,
-  requestUndo,
-  retryRefund,
-  settleRefund,
-  type Refund,
-} from '../database/refunds';
-import { GatewayMismatchError, GatewayUnavailableError } from '../errors';
-import type { PaymentGateway, RefundResult } from '../gateways/payments';
+import { requestUndo } from '../database/refunds';
+import { GatewayMismatchError } from '../errors';
+import type { PaymentGateway } from '../gateways/payments';
 import { withHeartbeat } from './heartbeat';
 
-export type ChargeOutcome = { kind: 'captured' } | { kind: 'declined'; code: string };
-export type RefundOutcome = { kind: 'refunded' } | { kind: 'refused'; code: string };
+/** `requires_action`: the customer has to confirm it first; a webhook tells when, and the next charge looks. */
+export type ChargeOutcome =
+  { kind: 'captured' } | { kind: 'declined'; code: string } | { kind: 'requires_action' };
 
 export interface PaymentActivities {
   /**
    * Authorizes and captures. Idempotent: the intent is a row before the first call, the gateway's keys follow from it.
+   * A payment that waits for its customer is looked up.
+   * @param input.customerActs - whether anybody is there to confirm it; otherwise a payment that needs it is declined
    * @throws GatewayUnavailableError (retryable) while the outcome is unknown; GatewayMismatchError (not retryable)
    */
-  chargePayment(input: { orderId: string; paymentId: string }): Promise<ChargeOutcome>;
+  chargePayment(input: { orderId: string; paymentId: string; customerActs: boolean }): Promise<ChargeOutcome>;
+  /** Tells the customer of an order that goes on waiting that a payment came to nothing. Idempotent. */
+  announceDecline(input: { orderId: string; epoch: number; paymentId: string; code: string }): Promise<void>;
   /**
    * Makes a payment's outcome definite and takes it back: voided, or captured and then to be refunded. Idempotent; safe
    * when nothing was ever sent.
@@ -38,10 +36,6 @@ export interface PaymentActivities {
    * @throws GatewayUnavailableError (retryable) while the outcome is unknown
    */
   undoPayment(input: { orderId: string; paymentId: string }): Promise<{ refundId: string | null }>;
-  /** Gives the money back and settles it. Idempotent by refund id. A refusal for good is parked. */
-  refundPayment(input: { refundId: string }): Promise<RefundOutcome>;
-  /** An operator wants a parked refund tried again, under a new key. Idempotent. */
-  retryRefund(input: { refundId: string }): Promise<void>;
 }
 
 export function createPaymentActivities(deps: {
@@ -69,10 +63,10 @@ export function createPaymentActivities(deps: {
       case 'declined':
         return recordPayment(pool, payment, { state: 'DECLINED', errorCode: result.code });
       case 'requires_action':
-        // Nobody is there to act in a charge: the customer has had the answer. Take the authorization back.
-        return afterVoid(payment, result.authorizationId, {
-          state: 'DECLINED',
-          errorCode: 'requires_action',
+        return recordPayment(pool, payment, {
+          state: 'REQUIRES_ACTION',
+          authorizationId: result.authorizationId,
+          actionUrl: result.actionUrl,
         });
       case 'stored_error':
         return authorize(await withoutKey(payment));
@@ -87,6 +81,11 @@ export function createPaymentActivities(deps: {
       const { authorizationId, captureId } = live;
       return recordPayment(pool, payment, { state: 'CAPTURED', authorizationId, captureId });
     }
+    const waiting = known.find((one) => one.status === 'requires_action');
+    if (live === undefined && waiting !== undefined && payment.state === 'INTENDED') {
+      const { authorizationId } = waiting;
+      return recordPayment(pool, payment, { state: 'REQUIRES_ACTION', authorizationId });
+    }
     if (live !== undefined && payment.state === 'INTENDED') {
       return recordPayment(pool, payment, { state: 'AUTHORIZED', authorizationId: live.authorizationId });
     }
@@ -97,7 +96,8 @@ export function createPaymentActivities(deps: {
   }
 
   async function capture(payment: Payment): Promise<Payment> {
-    if (payment.state !== 'AUTHORIZED') return payment;
+    // An undo that came meanwhile has the last word.
+    if (payment.state !== 'AUTHORIZED' || payment.undoneAt !== null) return payment;
     if (isKeyTooOld(payment.keyAt, deps.now())) return capture(await withoutKey(payment));
     const result = await gateway.capture({
       idempotencyKey: paymentKey(payment.paymentId, payment.keyNumber, 'capture'),
@@ -123,17 +123,38 @@ export function createPaymentActivities(deps: {
     return recordPayment(pool, payment, { state: 'CAPTURED', authorizationId, captureId: result.captureId });
   }
 
-  /** A refund whose key is burnt may have happened all the same: the gateway's own list counts. */
-  async function adoptRefund(refund: Refund): Promise<boolean> {
-    const known = await gateway.find({ paymentId: refund.paymentId });
-    const made = known.flatMap((one) => one.refunds).find((one) => one.refundId === refund.refundId);
-    if (made === undefined) return false;
-    await settleRefund(pool, {
-      refundId: refund.refundId,
-      gatewayRefundId: made.gatewayRefundId,
-      at: deps.now().toISOString(),
-    });
-    return true;
+  /** The customer confirmed it, refused it, or did neither yet: the gateway knows, whether its webhook came or not. */
+  async function afterAction(payment: Payment): Promise<Payment> {
+    if (payment.state !== 'REQUIRES_ACTION') return payment;
+    const known = await gateway.find({ paymentId: payment.paymentId });
+    const one = known.find(({ authorizationId }) => authorizationId === payment.authorizationId);
+    switch (one?.status) {
+      case 'authorized':
+        return recordPayment(pool, payment, { state: 'AUTHORIZED' });
+      case 'captured':
+        return recordPayment(pool, payment, { state: 'CAPTURED', captureId: one.captureId ?? undefined });
+      case 'declined':
+      case 'voided':
+        return recordPayment(pool, payment, { state: 'DECLINED', errorCode: `action_${one.status}` });
+      default:
+        return payment;
+    }
+  }
+
+  /** Nobody is there to act in a charge: the customer has had the answer. Takes the authorization back. */
+  async function withoutCustomer(payment: Payment): Promise<Payment> {
+    if (payment.state !== 'REQUIRES_ACTION') return payment;
+    const declined = { state: 'DECLINED', errorCode: 'requires_action' } as const;
+    return afterVoid(payment, payment.authorizationId!, declined);
+  }
+
+  /** The answer was about something else, and always will be: what the gateway holds is looked up, to be taken back. */
+  async function afterMismatch(payment: Payment, error: unknown): Promise<Payment> {
+    if (!(error instanceof GatewayMismatchError)) throw error;
+    const known = await gateway.find({ paymentId: payment.paymentId });
+    const live = known.find(({ status }) => status === 'authorized' || status === 'requires_action');
+    if (live === undefined) throw error;
+    return recordPayment(pool, payment, { state: 'AUTHORIZED', authorizationId: live.authorizationId });
   }
 
   /**
@@ -141,20 +162,23 @@ export function createPaymentActivities(deps: {
    * believed of its capture: "refused" and "failed" are what we heard, and a late capture is money that moved.
    */
   async function makeDefinite(payment: Payment): Promise<Payment> {
-    const known = await authorize(payment);
+    const known = await authorize(payment).catch((error: unknown) => afterMismatch(payment, error));
     if (known.authorizationId === null || known.state === 'CAPTURED' || known.state === 'VOIDED')
       return known;
     return afterVoid(known, known.authorizationId, { state: 'VOIDED' });
   }
 
   return {
-    chargePayment: ({ orderId, paymentId }) =>
+    announceDecline: (step) => announceDecline(pool, { ...step, at: deps.now().toISOString() }),
+
+    chargePayment: ({ orderId, paymentId, customerActs }) =>
       withHeartbeat(async () => {
         if (!(await intendPayment(pool, { orderId, paymentId })))
           return { kind: 'declined', code: 'cancelled' };
-        const payment = await capture(await authorize(await readPayment(pool, paymentId)));
-        if (payment.state === 'CAPTURED') return { kind: 'captured' };
-        return { kind: 'declined', code: payment.errorCode ?? payment.state.toLowerCase() };
+        const known = await readPayment(pool, paymentId);
+        if (known.undoneAt !== null) return outcomeOf(known);
+        const asked = await authorize(await afterAction(known));
+        return outcomeOf(await capture(customerActs ? asked : await withoutCustomer(asked)));
       }),
 
     undoPayment: ({ orderId, paymentId }) =>
@@ -165,50 +189,13 @@ export function createPaymentActivities(deps: {
           refundId: payment.state === 'CAPTURED' ? await requestUndo(pool, { orderId, paymentId }) : null,
         };
       }),
-
-    refundPayment: ({ refundId }) =>
-      withHeartbeat(async () => {
-        const refund = await readRefund(pool, refundId);
-        if (refund === null) throw new RangeError('the refund does not exist');
-        if (refund.state === 'DONE') return { kind: 'refunded' };
-        if (refund.state === 'PARKED') return { kind: 'refused', code: refund.errorCode ?? 'refund_refused' };
-        if (isKeyTooOld(refund.keyAt, deps.now())) {
-          if (await adoptRefund(refund)) return { kind: 'refunded' };
-          await raiseRefundKey(pool, refund);
-          throw new GatewayUnavailableError(
-            'The key of this refund is too old; it is tried under a new one.',
-          );
-        }
-        const { captureId, amountMinor, currency } = refund;
-        const idempotencyKey = refundKey(refundId, refund.keyNumber);
-        const asked = { idempotencyKey, refundId, captureId, amountMinor, currency };
-        const result = await gateway.refund(asked).catch(mismatchAsRefusal);
-        switch (result.kind) {
-          case 'refunded':
-            await settleRefund(pool, {
-              refundId,
-              gatewayRefundId: result.gatewayRefundId,
-              at: deps.now().toISOString(),
-            });
-            return { kind: 'refunded' };
-          case 'refused':
-            await parkRefund(pool, { refundId, code: result.code });
-            return { kind: 'refused', code: result.code };
-          case 'stored_error':
-            if (await adoptRefund(refund)) return { kind: 'refunded' };
-            await raiseRefundKey(pool, refund);
-            throw new GatewayUnavailableError(
-              'The gateway stored an error for this refund; it is tried under a new key.',
-            );
-        }
-      }),
-
-    retryRefund: ({ refundId }) => retryRefund(pool, refundId),
   };
 }
 
-/** An answer that contradicts the request is no refund that anybody can rely on: an operator must look. */
-function mismatchAsRefusal(error: unknown): RefundResult {
-  if (error instanceof GatewayMismatchError) return { kind: 'refused', code: error.code };
-  throw error;
+/** One that is to be taken back pays for nothing, whatever became of it at the gateway. */
+function outcomeOf({ state, undoneAt, errorCode }: Payment): ChargeOutcome {
+  if (undoneAt !== null) return { kind: 'declined', code: errorCode ?? 'undone' };
+  if (state === 'CAPTURED') return { kind: 'captured' };
+  if (state === 'REQUIRES_ACTION') return { kind: 'requires_action' };
+  return { kind: 'declined', code: errorCode ?? state.toLowerCase() };
 }

@@ -25,7 +25,8 @@ const KEPT_FROM_SENDERS_MS = 1_000;
  * Erases what is known of a person: numbers, their hashes, wishes, when the person wrote. Orders, payments and what was
  * sent stay, under the customer's id. A STOP stays too, by the number's hash, so that it is honoured for whoever has the
  * number. Unsent messages end as suppressed when they are to be sent. Idempotent.
- * @returns `undecided` while a request of the customer has no outcome: its commit needs the number
+ * @returns `undecided` while a request of the customer has no outcome, or goods are to be sent: what is to come needs the
+ * number or the address
  */
 export async function eraseCustomer(
   pool: Pool,
@@ -33,6 +34,7 @@ export async function eraseCustomer(
 ): Promise<'erased' | 'undecided'> {
   return transaction(pool, async (client) => {
     if (await hasUndecidedRequest(client, customerId)) return 'undecided';
+    if (await isAddressNeeded(client, customerId)) return 'undecided';
     const { phoneHashes, orders } = await eraseContacts(client, customerId);
     const hashesOfAttempts = await eraseFromNotifications(client, customerId);
     await forgetRecipients(client, [...new Set([...phoneHashes, ...hashesOfAttempts])]);
@@ -63,12 +65,27 @@ async function hasUndecidedRequest(client: Queryable, customerId: string): Promi
   return rows.length > 0;
 }
 
+/** Of a contact `c`: the carrier is to be told where the goods go, now or once the order is paid. */
+const IS_NEEDED = `c.ships and exists (
+  select 1 from aftercommit.orders o left join aftercommit.shipments s using (order_id)
+  where o.order_id = c.order_id
+    and (o.status = 'PENDING_PAYMENT' or (o.status = 'CONFIRMED' and s.state = 'INTENDED')))`;
+
+async function isAddressNeeded(client: Queryable, customerId: string): Promise<boolean> {
+  const { rows } = await client.query(
+    `select 1 from aftercommit.order_contacts c where c.customer_id = $1 and ${IS_NEEDED} limit 1`,
+    [customerId],
+  );
+  return rows.length > 0;
+}
+
+/** All but those of orders that came meanwhile and need them: without its address an order would be paid and never sent. */
 async function eraseContacts(
   client: Queryable,
   customerId: string,
 ): Promise<{ phoneHashes: string[]; orders: number }> {
   const { rows } = await client.query<{ phone_hash: string }>(
-    'delete from aftercommit.order_contacts where customer_id = $1 returning phone_hash',
+    `delete from aftercommit.order_contacts c where c.customer_id = $1 and not (${IS_NEEDED}) returning c.phone_hash`,
     [customerId],
   );
   return { phoneHashes: rows.map((row) => row.phone_hash), orders: rows.length };

@@ -1,7 +1,6 @@
 import type { Pool } from 'pg';
 import { ORDER_SOURCE, type EventEnvelope, type OrderEventType } from '../domain/events';
 import { templateFor } from '../domain/notifications';
-import { IS_NEXT, IS_NOT_PAUSED } from './delivery-order';
 import { attemptIdOf, eventIdOf, notificationIdOf } from './ids';
 import { pageOf, type Page } from './page';
 import { statement, type Queryable } from './transaction';
@@ -204,25 +203,4 @@ export async function publishEvent(
     [published!.id],
   );
   return { eventId: published!.id, fingerprint: row?.fingerprint ?? null };
-}
-
-/**
- * Orders and subjects with events that nobody routed, or deliveries that were due, since before `olderThan` (RFC 3339):
- * nobody works on them. For reconciliation.
- */
-export async function unpublishedAggregates(pool: Pool, olderThan: string, limit: number): Promise<string[]> {
-  const rows = await statement<{ aggregate_id: string }>(
-    pool,
-    `select distinct aggregate_id from (
-       (select aggregate_id from aftercommit.outbox where published_at is null and routed_at is null and created_at < $1
-        order by created_at limit $2)
-       union all
-       (select d.aggregate_id from aftercommit.deliveries d
-        where d.state in ('READY', 'SENDING') and d.replay_id is null and coalesce(d.send_until, d.next_attempt_at) < $1
-          and ${IS_NEXT} and ${IS_NOT_PAUSED}
-        order by d.next_attempt_at limit $2)) as late
-     limit $2`,
-    [olderThan, limit],
-  );
-  return rows.map((row) => row.aggregate_id);
 }

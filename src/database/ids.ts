@@ -14,6 +14,13 @@ export function uuidV5(namespace: string, name: string): string {
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
 }
 
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/** Whether a text may be looked up as an id of ours: other systems name what they like. */
+export function isUuid(text: string): boolean {
+  return UUID.test(text);
+}
+
 /** Source: design, section 3. The caller's name keeps callers apart; the newline cannot stand in either part. */
 export function orderIdOf(namespace: string, caller: string, idempotencyKey: string): string {
   return uuidV5(namespace, `${caller}\n${idempotencyKey}`);
@@ -28,6 +35,20 @@ export function paymentIdOf(orderId: string): string {
   return uuidV5(orderId, 'payment');
 }
 
+/** A payment that a caller asked for, of an order that waits for one. */
+export function requestedPaymentIdOf(orderId: string, caller: string, idempotencyKey: string): string {
+  return uuidV5(orderId, `payment\n${caller}\n${idempotencyKey}`);
+}
+
+export function shipmentIdOf(orderId: string): string {
+  return uuidV5(orderId, 'shipment');
+}
+
+/** Of the points ledger. */
+export function pointsEntryIdOf(orderId: string): string {
+  return uuidV5(orderId, 'points');
+}
+
 /** A refund that a caller asked for. */
 export function refundIdOf(orderId: string, caller: string, idempotencyKey: string): string {
   return uuidV5(orderId, `refund\n${caller}\n${idempotencyKey}`);
@@ -36,6 +57,11 @@ export function refundIdOf(orderId: string, caller: string, idempotencyKey: stri
 /** The undo of a whole payment, whoever asks for it. Source: design, saga rules. */
 export function undoRefundIdOf(paymentId: string): string {
   return uuidV5(paymentId, 'undo');
+}
+
+/** A reconciliation that a caller asked for. */
+export function reconciliationIdOf(namespace: string, caller: string, idempotencyKey: string): string {
+  return uuidV5(namespace, `reconciliation\n${caller}\n${idempotencyKey}`);
 }
 
 export function notificationIdOf(eventId: string, customerId: string, template: string): string {

@@ -14,6 +14,10 @@ export interface Lag {
   /** Events whose rules were not evaluated yet. */
   unrouted: { count: number; oldestSeconds: number };
   parkedSteps: number;
+  /** The same by why they wait. */
+  parkedByReason: { reason: string; count: number }[];
+  /** Refunds that nobody has made yet and that no operator has to decide about. */
+  pendingRefunds: { count: number; oldestSeconds: number };
   /** Workflows that callers enqueued and that are not started. */
   enqueued: { count: number; oldestSeconds: number };
   pausedRules: number;
@@ -42,6 +46,10 @@ const READ = `
     (select json_build_object('count', count(*), 'oldestSeconds', coalesce(extract(epoch from now() - min(created_at)), 0)::float)
      from aftercommit.outbox where routed_at is null) as unrouted,
     (select count(*)::int from aftercommit.parked_steps where state = 'OPEN') as "parkedSteps",
+    (select coalesce(json_agg(t), '[]') from (
+       select reason, count(*) as count from aftercommit.parked_steps where state = 'OPEN' group by reason) as t) as "parkedByReason",
+    (select json_build_object('count', count(*), 'oldestSeconds', coalesce(extract(epoch from now() - min(created_at)), 0)::float)
+     from aftercommit.refunds where state = 'PENDING') as "pendingRefunds",
     (select json_build_object('count', count(*), 'oldestSeconds', coalesce(extract(epoch from now() - min(created_at)), 0)::float)
      from aftercommit.workflow_starts where started_at is null) as enqueued,
     (select count(*)::int from aftercommit.rules where state = 'PAUSED') as "pausedRules",

@@ -30,36 +30,46 @@ export async function resendNotification(
   pool: Pool,
   resend: { notificationId: string; channel: ChannelName | null; actor: string },
 ): Promise<'unknown' | 'in_progress' | 'no_contact' | 'resent'> {
-  const { notificationId, actor } = resend;
   return transaction(
     pool,
     async (client) => {
-      const notification = await lockNotification(client, notificationId);
-      if (notification === null) return 'unknown';
-      const attempts = await readAttempts(client, notificationId);
-      if (attempts.some((attempt) => isUnderWay(attempt, notification))) return 'in_progress';
-      if (!(await hasContact(client, notification.orderId))) return 'no_contact';
-
-      await dropUnsent(client, notificationId, { after: 0, code: NOT_NEEDED });
-      const held = await giveUpHeld(client, { ...notification, by: 'operator' });
-      const channel = resend.channel ?? held ?? notification.channels[0] ?? CHANNEL_OF_LAST_RESORT;
-      const n = (attempts.at(-1)?.n ?? 0) + 1;
-      await client.query(
-        `update aftercommit.notifications t
-         set status = 'PENDING', reason = null, ended_at = null, updated_at = now(), first_n = $2,
-             expires_at = now() + (d.definition ->> 'expiresAfterSeconds')::int * interval '1 second'
-         from aftercommit.templates d
-         where t.notification_id = $1 and d.name = t.template and d.version = t.template_version`,
-        [notificationId, n],
-      );
-      await insertAttempt(client, { notificationId, n, channel });
-      const subject = `notification/${notificationId}`;
-      await appendAudit(client, { actor, action: 'notification.resend', subject, detail: { channel } });
-      return 'resent';
+      const notification = await lockNotification(client, resend.notificationId);
+      return notification === null ? 'unknown' : resendLocked(client, notification, resend);
     },
     ONCE,
   );
 }
+
+/** The same in a transaction that holds the notification. */
+export async function resendLocked(
+  client: Queryable,
+  notification: LockedNotification,
+  { channel: asked, actor }: { channel: ChannelName | null; actor: string },
+): Promise<'in_progress' | 'no_contact' | 'resent'> {
+  const { notificationId } = notification;
+  const attempts = await readAttempts(client, notificationId);
+  if (attempts.some((attempt) => isUnderWay(attempt, notification))) return 'in_progress';
+  if (!(await hasContact(client, notification.orderId))) return 'no_contact';
+
+  await dropUnsent(client, notificationId, { after: 0, code: NOT_NEEDED });
+  const held = await giveUpHeld(client, { ...notification, by: 'operator' });
+  const channel = asked ?? held ?? notification.channels[0] ?? CHANNEL_OF_LAST_RESORT;
+  const n = (attempts.at(-1)?.n ?? 0) + 1;
+  await client.query(
+    `update aftercommit.notifications t
+     set status = 'PENDING', reason = null, ended_at = null, updated_at = now(), first_n = $2,
+         expires_at = now() + (d.definition ->> 'expiresAfterSeconds')::int * interval '1 second'
+     from aftercommit.templates d
+     where t.notification_id = $1 and d.name = t.template and d.version = t.template_version`,
+    [notificationId, n],
+  );
+  await insertAttempt(client, { notificationId, n, channel });
+  const subject = `notification/${notificationId}`;
+  await appendAudit(client, { actor, action: 'notification.resend', subject, detail: { channel } });
+  return 'resent';
+}
+
+const CANCELLED = { status: 'SUPPRESSED', reason: 'cancelled' } as const;
 
 /**
  * Nothing more is sent. What the provider has already is not called back, and its outcome is still looked for. Idempotent
@@ -69,22 +79,31 @@ export async function cancelNotification(
   pool: Pool,
   cancel: { notificationId: string; actor: string },
 ): Promise<'unknown' | 'ended' | 'cancelled'> {
-  const { notificationId, actor } = cancel;
   return transaction(
     pool,
     async (client) => {
-      const notification = await lockNotification(client, notificationId);
+      const notification = await lockNotification(client, cancel.notificationId);
       if (notification === null) return 'unknown';
       if (notification.status !== 'PENDING') return 'ended';
-      await giveUpHeld(client, { ...notification, by: 'operator' });
-      const end = { status: 'SUPPRESSED', reason: 'cancelled' } as const;
-      await endNotification(client, notification, end, 'cancelled');
-      const subject = `notification/${notificationId}`;
-      await appendAudit(client, { actor, action: 'notification.cancel', subject, detail: {} });
+      await cancelLocked(client, notification, cancel.actor);
       return 'cancelled';
     },
     ONCE,
   );
+}
+
+/** The same in a transaction that holds the notification. @returns how it ended just now; null when it had ended before */
+export async function cancelLocked(
+  client: Queryable,
+  notification: LockedNotification,
+  actor: string,
+): Promise<typeof CANCELLED | null> {
+  await giveUpHeld(client, { ...notification, by: 'operator' });
+  if (notification.status !== 'PENDING') return null;
+  await endNotification(client, notification, CANCELLED, CANCELLED.reason);
+  const subject = `notification/${notification.notificationId}`;
+  await appendAudit(client, { actor, action: 'notification.cancel', subject, detail: {} });
+  return CANCELLED;
 }
 
 async function readAttempts(client: Queryable, notificationId: string): Promise<AttemptRow[]> {

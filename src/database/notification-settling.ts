@@ -6,6 +6,7 @@ import {
   type NotificationStatus,
 } from '../domain/notifications';
 import { outcomeOf, rankOf, type ChannelName } from '../domain/message-status';
+import { heldAttemptStep } from '../domain/parked';
 import { attemptIdOf } from './ids';
 import type { Queryable } from './transaction';
 
@@ -203,13 +204,8 @@ export async function closeParked(client: Queryable, orderId: string, attemptId:
   await client.query(
     `update aftercommit.parked_steps set state = 'RESOLVED', resolved_at = now()
      where order_id = $1 and step = $2 and state = 'OPEN'`,
-    [orderId, parkedStepOf(attemptId)],
+    [orderId, heldAttemptStep(attemptId)],
   );
-}
-
-/** The name of the step that a held attempt is parked under. */
-export function parkedStepOf(attemptId: string): string {
-  return `notify:${attemptId}`;
 }
 
 /** What a provider says of a message, in its own words. */

@@ -1,6 +1,7 @@
 import type { Pool } from 'pg';
 import { LOOK_UPS, NOT_FOUND, NOT_NEEDED, type CurrentNotification } from '../domain/notifications';
 import type { ChannelName } from '../domain/message-status';
+import { heldAttemptStep } from '../domain/parked';
 import type { Skipped } from '../domain/reachability';
 import {
   adoptMessage,
@@ -8,7 +9,6 @@ import {
   endNotification,
   insertAttempt,
   lockNotification,
-  parkedStepOf,
   settleNotification,
   type ProviderReportFacts,
   type FoundBy,
@@ -16,6 +16,7 @@ import {
   type ResolvedBy,
   type Settled,
 } from './notification-settling';
+import { insertParked } from './parked';
 import { statement, transaction, type Queryable } from './transaction';
 
 /** The provider's word for a person who does not want messages. Source: Twilio, error 21610. */
@@ -268,11 +269,13 @@ export async function holdAttempt(pool: Pool, attemptId: string, workflowId: str
       [attemptId],
     );
     if (rows[0] === undefined) return;
-    await client.query(
-      `insert into aftercommit.parked_steps (order_id, step, reason, workflow_id) values ($1, $2, 'message_outcome_unknown', $3)
-       on conflict (order_id, step) where state = 'OPEN' do nothing`,
-      [rows[0].order_id, parkedStepOf(attemptId), workflowId],
-    );
+    const step = heldAttemptStep(attemptId);
+    await insertParked(client, {
+      orderId: rows[0].order_id,
+      step,
+      reason: 'message_outcome_unknown',
+      workflowId,
+    });
   });
 }
 
@@ -337,27 +340,6 @@ export async function unfinishedNotifications(pool: Pool, orderId: string): Prom
     `select distinct notification_id as "notificationId", a.order_id as "orderId" from aftercommit.notification_attempts a join aftercommit.notifications t using (notification_id)
      where a.order_id = $1 and ${UNFINISHED}`,
     [orderId],
-  );
-}
-
-/** Notifications with a step that was due before `olderThan` (RFC 3339): nobody works on them. For reconciliation. */
-export async function neglectedNotifications(
-  pool: Pool,
-  olderThan: string,
-  limit: number,
-): Promise<NotificationRef[]> {
-  return statement<NotificationRef>(
-    pool,
-    `select notification_id as "notificationId", order_id as "orderId" from (
-       (select a.notification_id, a.order_id from aftercommit.notification_attempts a join aftercommit.notifications t using (notification_id)
-        where ${UNFINISHED} and a.created_at < $1
-          and greatest(a.next_attempt_at, a.send_until, a.started_at, a.looked_up_at) < $1
-        order by a.created_at limit $2)
-       union
-       (select a.notification_id, a.order_id from aftercommit.notification_attempts a join aftercommit.notifications t using (notification_id)
-        where ${SILENT} and a.silent_at < $1 order by a.silent_at limit $2)) as neglected
-     limit $2`,
-    [olderThan, limit],
   );
 }
 

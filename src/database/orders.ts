@@ -1,29 +1,26 @@
 import type { Pool } from 'pg';
+import { ORDER_SOURCE } from '../domain/events';
+import { NOTHING_TO_FULFIL, type Fulfilment } from '../domain/fulfilment';
 import {
   committedView,
+  deadlineOf,
   orderDetail,
   orderWorkflowId,
-  orderLinks,
   statesAfterCommit,
   totalMinor,
   type Ending,
-  type OrderLine,
   type OrderProgress,
   type OrderRequest,
   type OrderStatus,
-  type OrderView,
   type PaymentMode,
   type PaymentStatus,
   type Places,
 } from '../domain/orders';
-import { ORDER_SOURCE } from '../domain/events';
-import { OrderNotCancellableError } from '../errors';
-import { statusAfterRefund } from '../domain/payments';
-import { appendEvent, notificationOf } from './events';
-import { eventIdOf, paymentIdOf } from './ids';
-import { pageOf, type Page } from './page';
+import { notificationOf } from './events';
+import { FULFILMENT_COLUMN } from './fulfilment';
+import { eventIdOf, paymentIdOf, shipmentIdOf } from './ids';
 import type { PhoneHash } from './phone-hash';
-import { insertReceipt, lockOrder, readReceipt } from './receipts';
+import { insertReceipt } from './receipts';
 import type { StoredAnswer } from './requests';
 import { statement, transaction, type Queryable } from './transaction';
 
@@ -70,10 +67,14 @@ function rowsOf(
     phone_hash: context.phoneHash(request.customer.phone),
     country: request.customer.country ?? null,
     channels: request.customer.channels,
+    shipping: request.shipping ?? null,
+    cart_id: request.cartId ?? null,
     workflow_id: orderWorkflowId(orderId),
     status: after.status,
     payment_mode: request.payment.mode,
     payment_status: after.paymentStatus,
+    deadline:
+      request.payment.mode === 'wait' ? deadlineOf(context.at, request.payment.deadlineSeconds) : null,
     total_minor: totalMinor(request.lines),
     currency: request.currency,
     take: after.take,
@@ -88,15 +89,22 @@ function rowsOf(
       source: ORDER_SOURCE,
       type: after.event,
       payload: {
-        ...orderDetail({ orderId, customerId, lines: request.lines, currency: request.currency }),
+        ...orderDetail({
+          orderId,
+          customerId,
+          lines: request.lines,
+          currency: request.currency,
+          paymentMode: request.payment.mode,
+        }),
         seq: 1,
       },
     },
     notification: notificationOf({ type: after.event, eventId, customerId }),
     payment:
-      request.payment.mode === 'none'
-        ? null
-        : { payment_id: paymentIdOf(orderId), method: request.payment.method ?? '' },
+      request.payment.mode === 'charge'
+        ? { payment_id: paymentIdOf(orderId), method: request.payment.method ?? '' }
+        : null,
+    shipment_id: shipmentIdOf(orderId),
     answer_status: 201,
     answer_body: JSON.stringify(committedView({ orderId, request, at: context.at, places: context.places })),
   };
@@ -109,6 +117,9 @@ interface ProgressRow {
   payment_status: PaymentStatus | null;
   payment_mode: PaymentMode | null;
   payment_id: string | null;
+  payment_is_live: boolean | null;
+  deadline: string | null;
+  fulfilment: Fulfilment | null;
   epoch: number | null;
   ending: Ending | null;
 }
@@ -116,10 +127,12 @@ interface ProgressRow {
 /** What was decided, or null while nothing is. */
 export async function readProgress(client: Queryable, orderId: string): Promise<OrderProgress | null> {
   const { rows } = await client.query<ProgressRow>(
-    `select r.state, r.outcome ->> 'code' as code, o.status, o.payment_status, o.payment_mode, p.payment_id, o.epoch, o.ending
+    `select r.state, r.outcome ->> 'code' as code, o.status, o.payment_status, o.payment_mode, o.deadline, o.epoch, o.ending,
+       p.payment_id, p.undone_at is null and p.state in ('INTENDED', 'REQUIRES_ACTION', 'AUTHORIZED', 'CAPTURED') as payment_is_live,
+       ${FULFILMENT_COLUMN} as fulfilment
      from aftercommit.step_receipts r
      left join aftercommit.orders o on o.order_id = r.order_id
-     left join aftercommit.payments p on p.order_id = r.order_id
+     left join lateral (select * from aftercommit.order_payments where order_id = r.order_id) p on true
      where r.order_id = $1 and r.step = 'commit' and r.op = 'do'`,
     [orderId],
   );
@@ -132,6 +145,9 @@ export async function readProgress(client: Queryable, orderId: string): Promise<
     paymentStatus: row.payment_status ?? 'NONE',
     paymentMode: row.payment_mode ?? 'none',
     paymentId: row.payment_id,
+    paymentIsLive: row.payment_id !== null && row.payment_is_live === true,
+    deadline: row.deadline,
+    fulfilment: row.status === null ? NOTHING_TO_FULFIL : (row.fulfilment ?? NOTHING_TO_FULFIL),
     epoch: row.epoch ?? 1,
     ending: row.ending,
   };
@@ -164,217 +180,4 @@ export async function storeAnswer(pool: Pool, orderId: string, answer: StoredAns
   );
   if (row === undefined) throw new RangeError('an answer needs a decision');
   return { status: row.answer_status, body: row.answer_body };
-}
-
-export interface OrderStep {
-  orderId: string;
-  epoch: number;
-  /** RFC 3339. */
-  at: string;
-}
-
-/**
- * Paid: reservation to sold, order CONFIRMED, `order.confirmed`, in one transaction. Idempotent by the `settle` receipt.
- * @returns false when the order is being closed or is closed: the payment must be undone
- * @throws EpochConflictError (not retryable)
- */
-export async function settleOrder(pool: Pool, step: OrderStep): Promise<boolean> {
-  const { orderId, at } = step;
-  return transaction(pool, async (client) => {
-    const key = { orderId, step: 'settle', op: 'do' } as const;
-    if (!(await insertReceipt(client, key, 'done')))
-      return (await readReceipt(client, key))?.state === 'done';
-    const order = await lockOrder<{
-      status: OrderStatus;
-      workflow_id: string;
-      customer_id: string;
-      currency: string;
-    }>(client, step, 'status, workflow_id, customer_id, currency');
-    if (order.status !== 'PENDING_PAYMENT') {
-      await client.query(
-        `update aftercommit.step_receipts set state = 'refused' where order_id = $1 and step = 'settle' and op = 'do'`,
-        [orderId],
-      );
-      return false;
-    }
-    const lines = await readLines(client, orderId);
-    await client.query(
-      `update aftercommit.orders set status = 'CONFIRMED', payment_status = $3, updated_at = $2 where order_id = $1`,
-      [orderId, at, await paidStatus(client, orderId)],
-    );
-    const detail = orderDetail({ orderId, customerId: order.customer_id, lines, currency: order.currency });
-    await appendEvent(client, {
-      orderId,
-      type: 'order.confirmed',
-      detail,
-      at,
-      workflowId: order.workflow_id,
-    });
-    await moveStock(client, orderId, { from: 'reserved', to: 'sold', at });
-    return true;
-  });
-}
-
-/** What the payment's own row says: nobody assumes that nothing was refunded yet. */
-async function paidStatus(client: Queryable, orderId: string): Promise<PaymentStatus> {
-  const { rows } = await client.query<{ captured: number; refunded: number }>(
-    'select captured_minor as captured, refunded_minor as refunded from aftercommit.payments where order_id = $1',
-    [orderId],
-  );
-  return statusAfterRefund(rows[0]?.captured ?? 0, rows[0]?.refunded ?? 0);
-}
-
-/**
- * Marks an order as being closed, so that nothing settles it any more. Idempotent.
- * @returns false when it is too late: the order is in a terminal state
- * @throws EpochConflictError (not retryable)
- */
-export async function beginEnding(pool: Pool, step: OrderStep & { ending: Ending }): Promise<boolean> {
-  return transaction(pool, async (client) => {
-    const order = await lockOrder<{ status: OrderStatus }>(client, step, 'status');
-    if (order.status === 'COMPENSATING') return true;
-    if (order.status !== 'PENDING_PAYMENT') return false;
-    await client.query(
-      `update aftercommit.orders set status = 'COMPENSATING', ending = $2, updated_at = $3 where order_id = $1`,
-      [step.orderId, JSON.stringify(step.ending), step.at],
-    );
-    return true;
-  });
-}
-
-/**
- * Undoes a commit: stock back to available, the order closed, its counter-event, in one transaction. Idempotent by the
- * `commit` undo receipt; over a commit that never happened it leaves a fence and does nothing else.
- * @throws EpochConflictError, OrderNotCancellableError (not retryable)
- */
-export async function endOrder(pool: Pool, step: OrderStep & { ending: Ending }): Promise<void> {
-  const { orderId, at, ending } = step;
-  await transaction(pool, async (client) => {
-    const closed = { code: 'transaction_closed' };
-    if (await insertReceipt(client, { orderId, step: 'commit', op: 'do' }, 'fenced', closed)) return;
-    if (!(await insertReceipt(client, { orderId, step: 'commit', op: 'undo' }, 'done', ending))) return;
-    const order = await lockOrder<{ status: OrderStatus; workflow_id: string }>(
-      client,
-      step,
-      'status, workflow_id',
-    );
-    if (order.status !== 'PENDING_PAYMENT' && order.status !== 'COMPENSATING') {
-      throw new OrderNotCancellableError('The order is past the point where its stock can be released.');
-    }
-    await client.query(
-      `update aftercommit.orders
-       set status = $2, updated_at = $3, ending = $4,
-           payment_status = case when payment_status = 'PENDING' then 'FAILED' else payment_status end
-       where order_id = $1`,
-      [orderId, ending.status, at, JSON.stringify(ending)],
-    );
-    const detail = { orderId, code: ending.code };
-    await appendEvent(client, { orderId, type: ending.event, detail, at, workflowId: order.workflow_id });
-    await moveStock(client, orderId, { from: 'reserved', to: 'available', at });
-  });
-}
-
-/** Moves an order's whole quantity, each SKU guarded by its check constraint, in sorted order. Last in its transaction. */
-export async function moveStock(
-  client: Queryable,
-  orderId: string,
-  move: { from: 'reserved' | 'sold'; to: 'sold' | 'available'; at: string },
-): Promise<void> {
-  await client.query(
-    `select 1 from aftercommit.inventory
-     where sku in (select sku from aftercommit.order_lines where order_id = $1) order by sku for no key update`,
-    [orderId],
-  );
-  await client.query(
-    `update aftercommit.inventory i
-     set ${move.from} = i.${move.from} - l.quantity, ${move.to} = i.${move.to} + l.quantity, updated_at = $2
-     from (select sku, sum(quantity)::int as quantity from aftercommit.order_lines where order_id = $1 group by sku) l
-     where i.sku = l.sku`,
-    [orderId, move.at],
-  );
-}
-
-async function readLines(client: Queryable, orderId: string): Promise<OrderLine[]> {
-  const { rows } = await client.query<OrderLine>(
-    `select sku, quantity, unit_price_minor as "unitPriceMinor" from aftercommit.order_lines
-     where order_id = $1 order by line_number`,
-    [orderId],
-  );
-  return rows;
-}
-
-interface OrderRow {
-  order_id: string;
-  customer_id: string;
-  status: OrderStatus;
-  payment_mode: PaymentMode;
-  payment_status: PaymentStatus;
-  total_minor: number;
-  currency: string;
-  workflow_id: string;
-  created_at: string;
-  updated_at: string;
-  lines: OrderLine[];
-  captured_minor: number | null;
-  refunded_minor: number | null;
-  error_code: string | null;
-}
-
-const ORDER = `
-  select o.*, p.captured_minor, p.refunded_minor, p.error_code,
-    (select json_agg(json_build_object('sku', l.sku, 'quantity', l.quantity, 'unitPriceMinor', l.unit_price_minor) order by l.line_number)
-     from aftercommit.order_lines l where l.order_id = o.order_id) as lines`;
-
-/** An order as callers see it now, or null. */
-export async function readOrder(pool: Pool, orderId: string, places: Places): Promise<OrderView | null> {
-  const [row] = await statement<OrderRow>(
-    pool,
-    `${ORDER} from aftercommit.orders o left join aftercommit.payments p using (order_id) where o.order_id = $1`,
-    [orderId],
-  );
-  return row === undefined ? null : viewOf(row, places);
-}
-
-export interface OrderFilter {
-  status?: OrderStatus | undefined;
-  customerId?: string | undefined;
-  from?: string | undefined;
-  to?: string | undefined;
-  limit: number;
-  cursor?: string | undefined;
-}
-
-/** Orders, newest first. */
-export async function listOrders(pool: Pool, filter: OrderFilter, places: Places): Promise<Page<OrderView>> {
-  return pageOf<OrderView, OrderRow>(pool, {
-    text: `${ORDER}, o.order_id as page_id, o.created_at as page_at
-           from aftercommit.orders o left join aftercommit.payments p using (order_id)
-           where ($1::text is null or o.status = $1) and ($2::text is null or o.customer_id = $2)
-             and ($3::timestamptz is null or o.created_at >= $3) and ($4::timestamptz is null or o.created_at < $4)`,
-    values: [filter.status ?? null, filter.customerId ?? null, filter.from ?? null, filter.to ?? null],
-    page: filter,
-    view: (row) => viewOf(row, places),
-  });
-}
-
-function viewOf(row: OrderRow, places: Places): OrderView {
-  return {
-    orderId: row.order_id,
-    status: row.status,
-    customerId: row.customer_id,
-    lines: row.lines,
-    totalMinor: row.total_minor,
-    currency: row.currency,
-    payment: {
-      mode: row.payment_mode,
-      status: row.payment_status,
-      capturedMinor: row.captured_minor ?? 0,
-      refundedMinor: row.refunded_minor ?? 0,
-      errorCode: row.error_code,
-    },
-    createdAt: row.created_at,
-    updatedAt: row.updated_at,
-    workflowId: row.workflow_id,
-    links: orderLinks(row.order_id, places),
-  };
 }

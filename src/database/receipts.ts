@@ -10,6 +10,69 @@ export interface ReceiptKey {
   op: 'do' | 'undo';
 }
 
+/** A receipt as it was stored. */
+export interface Receipt {
+  state: ReceiptState;
+  outcome: Record<string, unknown>;
+}
+
+/** The receipts of one table. `owner` is what a step is of: an order, or whatever a caller's own steps are of. */
+export interface ReceiptStore {
+  insert(client: Queryable, key: StoredKey, state: ReceiptState, outcome?: object): Promise<boolean>;
+  read(client: Queryable, key: StoredKey): Promise<Receipt | null>;
+  finish(
+    client: Queryable,
+    key: StoredKey,
+    state: Exclude<ReceiptState, 'intended'>,
+    outcome?: object,
+    from?: ReceiptState[],
+  ): Promise<void>;
+}
+
+export interface StoredKey {
+  owner: string;
+  step: string;
+  op: 'do' | 'undo';
+}
+
+/**
+ * Receipts in a table of this form, wherever it is.
+ * @param place - names for SQL text, never from a message
+ */
+export function receiptsIn({ table, ownerColumn }: { table: string; ownerColumn: string }): ReceiptStore {
+  const where = `${ownerColumn} = $1 and step = $2 and op = $3`;
+  return {
+    async insert(client, { owner, step, op }, state, outcome = {}) {
+      const { rowCount } = await client.query(
+        `insert into ${table} (${ownerColumn}, step, op, state, outcome) values ($1, $2, $3, $4, $5)
+         on conflict do nothing`,
+        [owner, step, op, state, JSON.stringify(outcome)],
+      );
+      return rowCount === 1;
+    },
+    async read(client, { owner, step, op }) {
+      const { rows } = await client.query<Receipt>(`select state, outcome from ${table} where ${where}`, [
+        owner,
+        step,
+        op,
+      ]);
+      return rows[0] ?? null;
+    },
+    async finish(client, { owner, step, op }, state, outcome = {}, from = ['intended']) {
+      await client.query(
+        `update ${table} set state = $4, outcome = $5, updated_at = now() where ${where} and state = any($6)`,
+        [owner, step, op, state, JSON.stringify(outcome), from],
+      );
+    },
+  };
+}
+
+const orderReceipts = receiptsIn({ table: 'aftercommit.step_receipts', ownerColumn: 'order_id' });
+
+function stored({ orderId, step, op }: ReceiptKey): StoredKey {
+  return { owner: orderId, step, op };
+}
+
 /**
  * Claims a step in the caller's transaction. Of any number of tries, one gets `true`; the others wait for it to commit
  * and get `false`, and then read what it stored.
@@ -20,23 +83,11 @@ export async function insertReceipt(
   state: ReceiptState,
   outcome: object = {},
 ): Promise<boolean> {
-  const { rowCount } = await client.query(
-    `insert into aftercommit.step_receipts (order_id, step, op, state, outcome) values ($1, $2, $3, $4, $5)
-     on conflict do nothing`,
-    [key.orderId, key.step, key.op, state, JSON.stringify(outcome)],
-  );
-  return rowCount === 1;
+  return orderReceipts.insert(client, stored(key), state, outcome);
 }
 
-export async function readReceipt(
-  client: Queryable,
-  key: ReceiptKey,
-): Promise<{ state: ReceiptState; outcome: Record<string, unknown> } | null> {
-  const { rows } = await client.query<{ state: ReceiptState; outcome: Record<string, unknown> }>(
-    'select state, outcome from aftercommit.step_receipts where order_id = $1 and step = $2 and op = $3',
-    [key.orderId, key.step, key.op],
-  );
-  return rows[0] ?? null;
+export async function readReceipt(client: Queryable, key: ReceiptKey): Promise<Receipt | null> {
+  return orderReceipts.read(client, stored(key));
 }
 
 /** Replaces `intended` by what came of it. A definite outcome is never replaced, unless the caller names it in `from`. */
@@ -47,11 +98,7 @@ export async function finishReceipt(
   outcome: object = {},
   from: ReceiptState[] = ['intended'],
 ): Promise<void> {
-  await client.query(
-    `update aftercommit.step_receipts set state = $4, outcome = $5, updated_at = now()
-     where order_id = $1 and step = $2 and op = $3 and state = any($6)`,
-    [key.orderId, key.step, key.op, state, JSON.stringify(outcome), from],
-  );
+  await orderReceipts.finish(client, stored(key), state, outcome, from);
 }
 
 /**

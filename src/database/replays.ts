@@ -241,13 +241,3 @@ async function dropUnsent(client: Queryable, replayId: string): Promise<number> 
   );
   return rows[0]!.open;
 }
-
-/** Replays that should run and that nobody has moved since `olderThan` (RFC 3339). For reconciliation. */
-export async function stalledReplays(pool: Pool, olderThan: string, limit: number): Promise<string[]> {
-  const rows = await statement<{ replay_id: string }>(
-    pool,
-    `select replay_id from aftercommit.replays where state = 'RUNNING' and updated_at < $1 order by updated_at limit $2`,
-    [olderThan, limit],
-  );
-  return rows.map((row) => row.replay_id);
-}

@@ -64,8 +64,8 @@ export async function acceptRequest(
       return { inserted: true, fingerprint, caller, createdAt: row.created_at, receipt: null };
     }
     const known = (await pool.query<Row>(READ, [request.orderId])).rows[0];
-    if (known === undefined) throw new RangeError('a request vanished while it was read');
-    return toKnown(known, false);
+    // Purged between the two statements: its key is free again.
+    return known === undefined ? acceptRequest(pool, request) : toKnown(known, false);
   });
 }
 
@@ -80,16 +80,6 @@ export async function readRequestBody(
     [orderId],
   );
   return row ?? null;
-}
-
-/** Requests that nobody decided since `olderThan` (RFC 3339), oldest first. For reconciliation. */
-export async function undecidedRequests(pool: Pool, olderThan: string, limit: number): Promise<string[]> {
-  const rows = await statement<{ order_id: string }>(
-    pool,
-    `select order_id from aftercommit.order_requests where body is not null and created_at < $1 order by created_at limit $2`,
-    [olderThan, limit],
-  );
-  return rows.map((row) => row.order_id);
 }
 
 function toKnown(row: Row, inserted: boolean): KnownRequest {

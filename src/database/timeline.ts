@@ -29,6 +29,13 @@ const CODES_IN_WORDS: Readonly<Record<string, string>> = {
   answered_by_machine: 'a machine took the call',
 };
 
+/** The steps of a confirmed order, as their receipts and their tables are called. */
+const FULFILMENT = [
+  { noun: 'shipment', step: 'ship', table: 'shipments' },
+  { noun: 'points', step: 'points', table: 'points' },
+  { noun: 'cart', step: 'cart', table: 'carts' },
+];
+
 /** Each part gives at, type, summary, data for the order $1. */
 const PARTS = [
   `select created_at as at, 'request.accepted' as type, 'request written' as summary,
@@ -78,14 +85,30 @@ const PARTS = [
      jsonb_build_object('paymentId', p.payment_id, 'amountMinor', p.amount_minor, 'currency', p.currency, 'code', r.outcome ->> 'code')
    from aftercommit.step_receipts r join aftercommit.payments p on p.order_id = r.order_id and r.step = 'pay:' || p.payment_id
    where r.order_id = $1 and r.op = 'do' and r.state <> 'intended'`,
+  `select p.updated_at, 'payment.requires_action', p.amount_minor || ' ' || p.currency || ': waits for the customer',
+     jsonb_build_object('paymentId', p.payment_id)
+   from aftercommit.payments p where p.order_id = $1 and p.state = 'REQUIRES_ACTION'`,
   `select created_at, 'refund.intended', amount_minor || ' ' || currency || coalesce(': ' || reason, ''),
      jsonb_build_object('refundId', refund_id, 'amountMinor', amount_minor, 'currency', currency, 'actor', actor)
    from aftercommit.refunds where order_id = $1`,
   `select updated_at, 'refund.' || lower(state), amount_minor || ' ' || currency || coalesce(': ' || error_code, ''),
      jsonb_build_object('refundId', refund_id, 'amountMinor', amount_minor, 'currency', currency, 'code', error_code)
    from aftercommit.refunds where order_id = $1 and state <> 'PENDING'`,
+  // What follows a confirmed order: each asked for with its receipt, and how it ended.
+  ...FULFILMENT.map(
+    ({ noun, step, table }) => `select r.created_at, '${noun}.intended', '${noun} asked for', '{}'::jsonb
+   from aftercommit.step_receipts r
+   where r.order_id = $1 and r.step like '${step}:%' and r.op = 'do' and r.state <> 'fenced'
+   union all
+   select f.updated_at, '${noun}.' || lower(f.state), '${noun} ' || lower(f.state) || coalesce(': ' || f.error_code, ''),
+     jsonb_build_object('code', f.error_code)
+   from aftercommit.${table} f where f.order_id = $1 and f.state <> 'INTENDED'`,
+  ),
   `select created_at, 'step.parked', step || ': ' || reason, jsonb_build_object('step', step, 'state', state)
    from aftercommit.parked_steps where order_id = $1`,
+  `select decided_at, 'step.decided', step || ': ' || decision,
+     jsonb_build_object('step', step, 'decision', decision, 'actor', decided_by)
+   from aftercommit.parked_steps where order_id = $1 and decided_at is not null`,
 ];
 
 /** What one transaction did has one time: then the parts' order tells what led to what. */

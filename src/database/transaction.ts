@@ -59,18 +59,26 @@ export function classify(error: unknown): Failure {
   if (error instanceof AppError) return error.retryable ? 'lost' : 'other';
   if (error instanceof AggregateError)
     return error.errors.some((one) => classify(one) === 'lost') ? 'lost' : 'other';
-  if (!(error instanceof Error)) return 'other';
-  const code = (error as { code?: unknown }).code;
+  // By its members: an error of another realm, as of a caller's own pool in a sandbox, is no instance of our Error.
+  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
   if (typeof code === 'string') {
     if (REPEATABLE.has(code)) return 'repeatable';
     if (UNAVAILABLE.has(code) || SOCKET.has(code)) return 'lost';
   }
-  return LOST.test(error.message) ? 'lost' : 'other';
+  return typeof message === 'string' && LOST.test(message) ? 'lost' : 'other';
 }
 
 export interface Repeats {
   /** True for what must not be done twice: after a lost connection the caller is told that the outcome is unknown. */
   onceIfLost?: boolean;
+}
+
+export type Isolation = 'read committed' | 'repeatable read' | 'serializable';
+
+/** How a transaction runs. */
+export interface TransactionOptions extends Repeats {
+  /** Default: `read committed`, for which everything in this room is written. */
+  isolation?: Isolation;
 }
 
 /** For changes by hand: a repeat after an unknown outcome could undo what others did meanwhile, or answer 404 to a success. */
@@ -126,13 +134,19 @@ export async function statement<Row extends object>(
 }
 
 /**
- * Runs `work` in one READ COMMITTED transaction, repeated as `repeating` says. A client on which anything went wrong is
- * destroyed, never returned: a half-open transaction must not reach the next user.
+ * Runs `work` in one transaction, READ COMMITTED unless told otherwise, and resolves only when it is committed. It is
+ * repeated as `repeating` says: whole, after a serialization failure, a deadlock, a lock timeout or a lost connection.
+ * After a lost connection nobody knows whether it has committed, so `work` must be idempotent, by a receipt or another
+ * unique key, or `onceIfLost` be set. A client on which anything went wrong is destroyed, never returned: a half-open
+ * transaction must not reach the next user.
+ * @throws what `work` throws, and then nothing was kept
+ * @throws RangeError when `work` swallowed the error of a statement: PostgreSQL then rolls back without another word
+ * @throws DatabaseUnavailableError (retryable) when the database stays away or busy
  */
 export async function transaction<T>(
   pool: Pool,
   work: (client: PoolClient) => Promise<T>,
-  options: Repeats = {},
+  { isolation = 'read committed', ...options }: TransactionOptions = {},
 ): Promise<T> {
   return repeating(async () => {
     const client = await pool.connect();
@@ -141,9 +155,10 @@ export async function transaction<T>(
     const remember = (error: Error): void => void (failure = error);
     client.on('error', remember);
     try {
-      await client.query('begin');
+      await client.query(`begin isolation level ${isolation}`);
       const result = await work(client);
-      await client.query('commit');
+      const { command } = await client.query('commit');
+      if (command !== 'COMMIT') throw new RangeError('a failed statement was ignored: nothing is committed');
       return result;
     } catch (error) {
       failure = error instanceof Error ? error : new Error(String(error));

@@ -6,7 +6,14 @@ export const SERVICE_SOURCE = 'aftercommit';
 
 /** The event types that an order writes. Source: the table "States and events" of the HTTP contract. */
 export type OrderEventType =
-  'order.placed' | 'order.confirmed' | 'order.payment_failed' | 'order.cancelled' | 'order.refunded';
+  | 'order.placed'
+  | 'order.confirmed'
+  | 'order.payment_failed'
+  | 'order.cancelled'
+  | 'order.expired'
+  | 'order.shipped'
+  | 'order.delivered'
+  | 'order.refunded';
 
 /** The envelope that every target gets, in EventBridge's terms. The same event is always the same bytes. */
 export interface EventEnvelope {

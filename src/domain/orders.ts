@@ -1,4 +1,5 @@
 import type { OrderEventType } from './events';
+import type { Fulfilment, PointsState, ShipmentState } from './fulfilment';
 import { formatMoney } from './money';
 
 /** Source of all names and meanings here: the HTTP contract, "States and events". */
@@ -41,13 +42,69 @@ export interface OrderRequest {
   lines: OrderLine[];
   currency: string;
   payment: { mode: PaymentMode; method?: string | undefined; deadlineSeconds?: number | undefined };
+  /** Where the goods go; without it the order does not ship. */
+  shipping?: ShippingAddress | undefined;
+  /** The shopping cart that becomes the order. */
+  cartId?: string | undefined;
+}
+
+/** Personal data. */
+export interface ShippingAddress {
+  name: string;
+  line1: string;
+  line2?: string | undefined;
+  postalCode: string;
+  city: string;
+  /** ISO 3166-1 alpha-2. */
+  country: string;
 }
 
 /** How an order ends that is not to be: which event tells of it, and why. */
 export interface Ending {
-  event: Extract<OrderEventType, 'order.cancelled' | 'order.payment_failed'>;
-  status: Extract<OrderStatus, 'CANCELLED' | 'FAILED'>;
+  event: Extract<OrderEventType, 'order.cancelled' | 'order.payment_failed' | 'order.expired'>;
+  status: Extract<OrderStatus, 'CANCELLED' | 'FAILED' | 'EXPIRED'>;
   code: string;
+}
+
+/** Undone because somebody asked, or because a later step was refused: the code says which. */
+export function cancelledBecause(code: string): Ending {
+  return { event: 'order.cancelled', status: 'CANCELLED', code };
+}
+
+/** How long a `wait` order waits when its caller does not say. Seconds. Source: the HTTP contract. */
+export const DEADLINE_SECONDS_DEFAULT = 900;
+/** Source: the HTTP contract: a week. */
+export const DEADLINE_SECONDS_MAX = 604_800;
+
+/** When a `wait` order placed at `at` (RFC 3339) gives its stock back. */
+export function deadlineOf(at: string, deadlineSeconds = DEADLINE_SECONDS_DEFAULT): string {
+  return new Date(Date.parse(at) + deadlineSeconds * 1_000).toISOString();
+}
+
+/** An order of the carrier's that ended: what an operator may still take back, and nobody else. */
+export const LOST_SHIPMENT_CODES = ['returned', 'not_delivered'] as const;
+
+/** Goods that never came back are not for sale again. */
+export function isStockReturned(code: string): boolean {
+  return code !== 'not_delivered';
+}
+
+/**
+ * Whether an order in this state may still be undone.
+ * @param order.ships - whether it has a shipment
+ * @param code - why it is to be undone
+ */
+export function mayBeUndone(order: { status: OrderStatus; ships: boolean }, code: string): boolean {
+  switch (order.status) {
+    case 'PENDING_PAYMENT':
+      return true;
+    case 'CONFIRMED':
+      return order.ships;
+    case 'SHIPPED':
+      return (LOST_SHIPMENT_CODES as readonly string[]).includes(code);
+    default:
+      return false;
+  }
 }
 
 /** What is decided of an order and how far it is: the result of a commit and of every start, which is a resume. */
@@ -58,7 +115,13 @@ export interface OrderProgress {
   status: OrderStatus | 'REJECTED';
   paymentStatus: PaymentStatus;
   paymentMode: PaymentMode;
+  /** The payment that counts: the live one, or else the last. */
   paymentId: string | null;
+  /** True while that payment may still pay for the order. */
+  paymentIsLive: boolean;
+  /** RFC 3339: until when a payment is waited for; null when none is. */
+  deadline: string | null;
+  fulfilment: Fulfilment;
   /** Which run may change the order. */
   epoch: number;
   ending: Ending | null;
@@ -93,10 +156,12 @@ export function orderDetail(order: {
   customerId: string;
   lines: readonly OrderLine[];
   currency: string;
+  paymentMode: PaymentMode;
 }): Record<string, unknown> {
   return {
     orderId: order.orderId,
     customerId: order.customerId,
+    paymentMode: order.paymentMode,
     lines: order.lines.map(({ sku, quantity, unitPriceMinor }) => ({ sku, quantity, unitPriceMinor })),
     totalMinor: totalMinor(order.lines),
     currency: order.currency,
@@ -117,7 +182,15 @@ export interface OrderView {
     capturedMinor: number;
     refundedMinor: number;
     errorCode: string | null;
+    /** RFC 3339: until when a payment is waited for; null when none is. */
+    deadline: string | null;
+    /** Where the customer confirms the payment, while the gateway waits for that. */
+    actionUrl: string | null;
   };
+  /** Null for an order that does not ship, or is not confirmed yet. */
+  shipment: { state: ShipmentState; trackingId: string | null } | null;
+  /** Null when it earns none, or is not confirmed yet. */
+  points: { points: number; state: PointsState } | null;
   createdAt: string;
   updatedAt: string;
   workflowId: string;
@@ -170,7 +243,14 @@ export function committedView(order: {
       capturedMinor: 0,
       refundedMinor: 0,
       errorCode: null,
+      deadline: request.payment.mode === 'wait' ? deadlineOf(at, request.payment.deadlineSeconds) : null,
+      actionUrl: null,
     },
+    shipment:
+      request.shipping !== undefined && after.status === 'CONFIRMED'
+        ? { state: 'INTENDED', trackingId: null }
+        : null,
+    points: null,
     createdAt: at,
     updatedAt: at,
     workflowId: orderWorkflowId(orderId),

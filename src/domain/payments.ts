@@ -1,7 +1,9 @@
 import type { PaymentStatus } from './orders';
 
-export type PaymentState = 'INTENDED' | 'AUTHORIZED' | 'CAPTURED' | 'DECLINED' | 'VOIDED' | 'FAILED';
-export type RefundState = 'PENDING' | 'DONE' | 'PARKED';
+export type PaymentState =
+  'INTENDED' | 'REQUIRES_ACTION' | 'AUTHORIZED' | 'CAPTURED' | 'DECLINED' | 'VOIDED' | 'FAILED';
+/** FAILED: an operator gave it up, and its amount may be refunded again. */
+export type RefundState = 'PENDING' | 'DONE' | 'PARKED' | 'FAILED';
 
 /** Keys that were burnt by stored errors before a payment is given up and undone. Source: reliability, payment rules. */
 export const PAYMENT_KEYS_MAX = 3;

@@ -13,10 +13,14 @@ import { inventoryRouter } from './inventory';
 import { measureRequests, metricsRouter } from './metrics';
 import { notificationsRouter } from './notifications';
 import { ordersRouter } from './orders';
+import { parkedRouter } from './parked';
+import { participantWebhooksRouter } from './participant-webhooks';
 import { pausingRouter } from './pausing';
+import { paymentsRouter } from './payments';
 import { preferencesRouter } from './preferences';
 import { problemHandler, unknownRoute } from './problems';
 import { limitRequests } from './rate-limit';
+import { reconciliationsRouter, reconciliationStyleRouter } from './reconciliations';
 import { redrivesRouter } from './redrives';
 import { refundsRouter } from './refunds';
 import { replaysRouter } from './replays';
@@ -28,6 +32,7 @@ import { statusRouter } from './status';
 import { targetsRouter } from './targets';
 import { templateTrialsRouter } from './template-trials';
 import { templatesRouter } from './templates';
+import { transactionRouter } from './transaction';
 import { twilioWebhooksRouter } from './twilio-webhooks';
 
 export type { Access, HttpDeps, RateLimit } from './deps';
@@ -57,13 +62,22 @@ export function createApp(deps: HttpDeps): Express {
     limitHeaders,
     refuseTrace,
   );
-  app.use(statusRouter(deps), metricsRouter(deps), refuseWhileDraining(deps.health), docsRouter(deps));
-  // Without a key, and without a caller's limit: whoever is not Twilio is refused by the signature.
-  app.use(twilioWebhooksRouter(deps));
+  app.use(
+    statusRouter(deps),
+    metricsRouter(deps),
+    refuseWhileDraining(deps.health),
+    docsRouter(deps),
+    reconciliationStyleRouter(),
+  );
+  // Without a key, and without a caller's limit: whoever is not who it says is refused by the signature.
+  app.use(twilioWebhooksRouter(deps), participantWebhooksRouter(deps));
   app.use('/v1', guard(deps));
   app.use(
     ordersRouter(deps),
+    transactionRouter(deps),
+    paymentsRouter(deps),
     refundsRouter(deps),
+    parkedRouter(deps),
     inventoryRouter(deps),
     ruleTrialsRouter(),
     rulesRouter(deps),
@@ -74,6 +88,7 @@ export function createApp(deps: HttpDeps): Express {
     redrivesRouter(deps),
     deliveriesRouter(deps),
     replaysRouter(deps),
+    reconciliationsRouter(deps),
     templatesRouter(deps),
     templateTrialsRouter(deps),
     preferencesRouter(deps),

@@ -1,15 +1,20 @@
 import { WorkflowFailedError } from '@temporalio/client';
 import {
+  parkedStepResolved,
+  resolutionWakeUp,
+  searchAttributes,
   TASK_QUEUES,
   wakeUps,
   WORKFLOW_TYPES,
   workflowIds,
   type BacklogInput,
+  type RefundInput,
   type TargetTestInput,
   type WakeUp,
 } from '../workflows/messages';
 import type { BacklogOwner } from '../database/backlog';
 import type { NotificationRef } from '../database/notifications';
+import type { DecidedStep } from '../database/parked';
 import { TemporalUnavailableError } from '../errors';
 import type { HttpDeps } from './deps';
 import { unavailable } from './order-workflow';
@@ -51,9 +56,45 @@ export async function wakeReplay(deps: Starting, replayId: string): Promise<void
   await wake(deps, wakeUps.replay(replayId));
 }
 
+/** Starts a refund's workflow, or meets the one that runs. */
+export async function startRefund(deps: Starting, refund: RefundInput): Promise<void> {
+  const workflowId = workflowIds.refund(refund.refundId);
+  await acknowledged(deps, workflowId, () =>
+    deps.temporal.workflow.start(WORKFLOW_TYPES.refund, {
+      workflowId,
+      taskQueue: TASK_QUEUES.orders,
+      args: [refund],
+      workflowIdConflictPolicy: 'USE_EXISTING',
+      workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+      typedSearchAttributes: [{ key: searchAttributes.orderId, value: refund.orderId }],
+    }),
+  );
+}
+
+/** Starts an order's workflow, or tells the one that runs that something changed. */
+export async function wakeOrder(deps: Starting, orderId: string): Promise<void> {
+  await wake(deps, wakeUps.order(orderId));
+}
+
 /** Starts a notification's workflow, or tells the one that runs that something changed. */
 export async function wakeNotification(deps: Starting, notification: NotificationRef): Promise<void> {
   await wake(deps, wakeUps.notification(notification));
+}
+
+/** Tells whoever waits for the decision about a parked step. */
+export async function tellDecision(
+  deps: Starting,
+  decided: DecidedStep & { orderId: string },
+): Promise<void> {
+  const { workflowType, options } = resolutionWakeUp(decided);
+  const { step, decision, parkedId } = decided;
+  await acknowledged(deps, options.workflowId, () =>
+    deps.temporal.workflow.signalWithStart(workflowType, {
+      ...options,
+      signal: parkedStepResolved,
+      signalArgs: [{ step, decision, parkedId }],
+    }),
+  );
 }
 
 async function wake<Input>(deps: Starting, { workflowType, options }: WakeUp<Input>): Promise<void> {

@@ -3,16 +3,14 @@ import { isTerminal } from '../domain/orders';
 import { NotFoundError, OrderNotCancellableError, TemporalUnavailableError } from '../errors';
 import type { HttpDeps } from './deps';
 import { readOptionalJsonBody } from './json-body';
-import { readVisibleOrder } from './order-views';
-import { askToCancel, type StartableOrder } from './order-workflow';
+import { readVisibleOrder, startable, type VisibleOrder } from './order-views';
+import { askToCancel } from './order-workflow';
 import { waitMsOf } from './prefer';
 import { Reason } from './schemas';
 import { checkBody } from './validation';
 import { z } from './zod';
 
 export const Cancellation = z.strictObject({ reason: Reason.optional() }).openapi('Cancellation');
-
-type VisibleOrder = NonNullable<Awaited<ReturnType<typeof readVisibleOrder>>>;
 
 /**
  * `POST /v1/orders/{orderId}/cancel`. The workflow decides whether it is too late; here only what is already over is
@@ -43,9 +41,10 @@ async function readKnown(deps: HttpDeps, orderId: string): Promise<VisibleOrder>
   return order;
 }
 
-/** True when no cancel can change it any more. */
-function isOver({ status }: VisibleOrder): boolean {
+/** True when no cancel can change it any more. What ships can be cancelled until the carrier has it on its way. */
+function isOver({ status, shipment }: VisibleOrder): boolean {
   if (status === 'ACCEPTED') return false;
+  if (status === 'CONFIRMED') return (shipment ?? null) === null;
   return status === 'REJECTED' || status === 'SHIPPED' || isTerminal(status);
 }
 
@@ -63,9 +62,4 @@ function answerOutcome(order: VisibleOrder, res: Response): void {
   throw new OrderNotCancellableError('It is too late to cancel this order.', {
     extensions: { state: order.status },
   });
-}
-
-function startable({ orderId, status, lines, currency }: VisibleOrder): StartableOrder {
-  const contents = lines === undefined || currency === undefined ? null : { lines, currency };
-  return { orderId, status, contents };
 }

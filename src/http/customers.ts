@@ -31,7 +31,9 @@ function erase({ pool }: HttpDeps): Handler {
     const result = await eraseCustomer(pool, { customerId: customerId.data, actor: callerOf(res) });
     if (result === 'undecided') {
       res.setHeader('Retry-After', String(RETRY_AFTER_SECONDS));
-      throw new OrderUndecidedError('A request of this customer is not decided yet; repeat this later.');
+      throw new OrderUndecidedError(
+        'A request of this customer is not decided yet, or goods are to be sent; repeat this later.',
+      );
     }
     res.status(204).end();
   };

@@ -5,6 +5,10 @@ import type { PhoneHash } from '../database/phone-hash';
 import type { Pool } from '../database/pool';
 import type { SecretBox } from '../database/secrets';
 import type { Places } from '../domain/orders';
+import type { Participants } from '../domain/participants';
+import type { CarrierEvent } from '../gateways/carrier-webhooks';
+import type { PaymentEvent } from '../gateways/payment-webhooks';
+import type { WebhookReader } from '../gateways/webhook-reader';
 import type { Logger } from '../log';
 import type { Metrics } from '../metrics';
 import type { ApiKey } from './authentication';
@@ -31,6 +35,13 @@ export interface TwilioWebhooks {
   isFrom(attemptId: string, token: string): boolean;
 }
 
+/** What tells webhooks of participants from anybody else's; null where no secret is known, and so none is taken. */
+export interface ParticipantWebhooks {
+  payments: WebhookReader<PaymentEvent> | null;
+  stripe: WebhookReader<PaymentEvent> | null;
+  carrier: WebhookReader<CarrierEvent> | null;
+}
+
 /** What the routes need from outside of this room. Whoever makes them closes them. */
 export interface HttpDeps {
   pool: Pool;
@@ -52,6 +63,9 @@ export interface HttpDeps {
   /** Where callers reach the service; null when nobody said. */
   publicUrl: string | null;
   twilio: TwilioWebhooks;
+  participantWebhooks: ParticipantWebhooks;
+  /** Which there are: an order that needs another is refused. */
+  participants: Participants;
   /** Numbers are searched and remembered by it, never by themselves. */
   phoneHash: PhoneHash;
 }

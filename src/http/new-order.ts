@@ -1,15 +1,13 @@
 import { CHANNELS } from '../domain/message-status';
 import { isCurrency } from '../domain/money';
-import { totalMinor, type OrderLine } from '../domain/orders';
+import { DEADLINE_SECONDS_MAX, totalMinor } from '../domain/orders';
 import { Phone } from './phone-numbers';
 import { AMOUNT_MINOR_MAX, CustomerId, QUANTITY_MAX, Sku, UNIT_PRICE_MINOR_MAX } from './schemas';
 import { z } from './zod';
 
 /** The body of `POST /v1/orders`. */
 
-const LINES_MAX = 100;
-/** Source: the HTTP contract: one second to a week. */
-const DEADLINE_SECONDS_MAX = 604_800;
+export const LINES_MAX = 100;
 
 const Customer = z.strictObject({
   id: CustomerId,
@@ -35,12 +33,7 @@ const Line = z.strictObject({
 
 const Payment = z
   .strictObject({
-    mode: z.enum(['none', 'charge'], {
-      error: ({ input }) =>
-        input === 'wait'
-          ? 'The payment mode wait is not supported yet; use none or charge.'
-          : 'This must be none or charge.',
-    }),
+    mode: z.enum(['none', 'charge', 'wait']),
     method: z
       .string()
       .regex(/^[\x21-\x7e]{1,255}$/, 'This must be 1 to 255 visible ASCII characters.')
@@ -51,7 +44,7 @@ const Payment = z
       .min(1)
       .max(DEADLINE_SECONDS_MAX)
       .optional()
-      .openapi({ description: 'For mode wait, which is not supported yet' }),
+      .openapi({ description: 'For mode wait, and only for it: 900 when absent' }),
   })
   .superRefine((payment, context) => {
     const refuse = (member: string, message: string): void =>
@@ -60,8 +53,41 @@ const Payment = z
       refuse('method', 'Mode charge needs a method.');
     if (payment.mode === 'none' && payment.method !== undefined)
       refuse('method', 'Mode none takes no method.');
-    if (payment.deadlineSeconds !== undefined)
+    if (payment.mode === 'wait' && payment.method !== undefined)
+      refuse('method', 'Mode wait takes its method with the payment.');
+    if (payment.mode !== 'wait' && payment.deadlineSeconds !== undefined)
       refuse('deadlineSeconds', 'Only the mode wait has a deadline.');
+  });
+
+/** A text of an address: no control characters, nothing around it. */
+const addressText = (length: number): z.ZodString =>
+  z
+    .string()
+    .regex(
+      new RegExp(`^(?!\\s)[^\\p{C}]{1,${length}}(?<!\\s)$`, 'u'),
+      `This must be 1 to ${length} printable characters.`,
+    );
+
+const Shipping = z
+  .strictObject({
+    name: addressText(100),
+    line1: addressText(100),
+    line2: addressText(100).optional(),
+    postalCode: addressText(20),
+    city: addressText(100),
+    country: z
+      .string()
+      .regex(/^[A-Z]{2}$/, 'This must be an ISO 3166-1 alpha-2 code.')
+      .openapi({ example: 'DE' }),
+  })
+  .openapi({ description: 'Where the goods go; an order without it does not ship' });
+
+const CartId = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,128}$/, 'This must be 1 to 128 visible ASCII characters.')
+  .openapi({
+    example: 'cart_1',
+    description: 'The shopping cart that becomes the order: cleared once it is confirmed',
   });
 
 export const NewOrder = z
@@ -73,6 +99,8 @@ export const NewOrder = z
       .refine(isCurrency, 'This must be an ISO 4217 code of a currency, in capitals.')
       .openapi({ example: 'EUR', pattern: '^[A-Z]{3}$' }),
     payment: Payment,
+    shipping: Shipping.optional(),
+    cartId: CartId.optional(),
   })
   .superRefine((order, context) => {
     // Amounts stay exact far below 2^53; a sum that left that range is above the limit all the same.
@@ -82,7 +110,7 @@ export const NewOrder = z
   .openapi('NewOrder');
 
 /** Refused rather than merged: two lines of one SKU may have two prices, and which one counts is the caller's to say. */
-function refuseDoubledSkus(lines: OrderLine[], context: z.RefinementCtx): void {
+export function refuseDoubledSkus(lines: readonly { sku: string }[], context: z.RefinementCtx): void {
   const seen = new Set<string>();
   lines.forEach(({ sku }, index) => {
     if (seen.has(sku)) {

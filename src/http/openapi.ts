@@ -7,8 +7,12 @@ import { inventoryOperations } from './inventory';
 import { metricsOperations } from './metrics';
 import { notificationOperations } from './notifications';
 import { orderOperations } from './orders';
+import { parkedOperations } from './parked';
+import { participantWebhookOperations } from './participant-webhooks';
 import { pausingOperations } from './pausing';
+import { paymentOperations } from './payments';
 import { preferenceOperations } from './preferences';
+import { reconciliationOperations } from './reconciliations';
 import { redriveOperations } from './redrives';
 import { refundOperations } from './refunds';
 import { replayOperations } from './replays';
@@ -19,11 +23,15 @@ import { statusOperations } from './status';
 import { targetOperations } from './targets';
 import { templateTrialOperations } from './template-trials';
 import { templateOperations } from './templates';
+import { transactionOperations } from './transaction';
 import { twilioWebhookOperations } from './twilio-webhooks';
 
 const OPERATIONS = [
   ...orderOperations,
+  ...transactionOperations,
+  ...paymentOperations,
   ...refundOperations,
+  ...parkedOperations,
   ...inventoryOperations,
   ...ruleOperations,
   ...ruleTrialOperations,
@@ -34,12 +42,14 @@ const OPERATIONS = [
   ...deliveryOperations,
   ...redriveOperations,
   ...replayOperations,
+  ...reconciliationOperations,
   ...templateOperations,
   ...templateTrialOperations,
   ...preferenceOperations,
   ...notificationOperations,
   ...customerOperations,
   ...twilioWebhookOperations,
+  ...participantWebhookOperations,
   ...statusOperations,
   ...metricsOperations,
 ];

@@ -1,5 +1,6 @@
 import { readRequest, readRequestBody, type KnownRequest, type StoredAnswer } from '../database/requests';
-import { readOrder, storeAnswer } from '../database/orders';
+import { readOrder } from '../database/order-views';
+import { storeAnswer } from '../database/orders';
 import {
   committedView,
   orderLinks,
@@ -10,6 +11,7 @@ import {
 } from '../domain/orders';
 import { OutOfStockError, TransactionClosedError, UnknownSkuError, type AppError } from '../errors';
 import type { HttpDeps } from './deps';
+import type { StartableOrder } from './order-workflow';
 import { problemOf } from './problems';
 import { AmountMinor, Currency, CustomerId, Sku, Timestamp, Uuid } from './schemas';
 import { z } from './zod';
@@ -18,7 +20,9 @@ import { z } from './zod';
 export interface RequestView
   extends
     Pick<OrderView, 'orderId' | 'createdAt' | 'updatedAt' | 'workflowId' | 'links'>,
-    Partial<Pick<OrderView, 'customerId' | 'lines' | 'totalMinor' | 'currency' | 'payment'>> {
+    Partial<
+      Pick<OrderView, 'customerId' | 'lines' | 'totalMinor' | 'currency' | 'payment' | 'shipment' | 'points'>
+    > {
   status: 'ACCEPTED' | 'REJECTED';
   /** Why it was rejected. */
   code?: string;
@@ -61,7 +65,7 @@ function headOf(orderId: string, at: string, places: Places): Omit<RequestView, 
 export async function readVisibleOrder(
   { pool, places }: Pick<HttpDeps, 'pool' | 'places'>,
   orderId: string,
-): Promise<OrderView | RequestView | null> {
+): Promise<VisibleOrder | null> {
   const order = await readOrder(pool, orderId, places);
   if (order !== null) return order;
   const known = await readRequest(pool, orderId);
@@ -71,6 +75,14 @@ export async function readVisibleOrder(
   if (known.receipt !== null) return rejectedView(orderId, known, places);
   const body = (await readRequestBody(pool, orderId))?.body ?? null;
   return acceptedView({ orderId, createdAt: known.createdAt, body, places });
+}
+
+export type VisibleOrder = OrderView | RequestView;
+
+/** What a start of the order's workflow shows of it. */
+export function startable({ orderId, status, lines, currency }: VisibleOrder): StartableOrder {
+  const contents = lines === undefined || currency === undefined ? null : { lines, currency };
+  return { orderId, status, contents };
 }
 
 /** Why an order came to nothing. */
@@ -111,6 +123,21 @@ const PaymentView = z.object({
   capturedMinor: AmountMinor,
   refundedMinor: AmountMinor,
   errorCode: z.string().nullable(),
+  deadline: Timestamp.nullable().openapi({ description: 'Until when a payment is waited for' }),
+  actionUrl: z
+    .string()
+    .nullable()
+    .openapi({ description: 'Where the customer confirms the payment, while the gateway waits for that' }),
+});
+
+const ShipmentView = z.object({
+  state: z.enum(['INTENDED', 'BOOKED', 'REFUSED', 'SHIPPED', 'DELIVERED', 'RETURNED', 'CANCELLED']),
+  trackingId: z.string().nullable(),
+});
+
+const PointsView = z.object({
+  points: z.int(),
+  state: z.enum(['INTENDED', 'AWARDED', 'REFUSED', 'REVERSED']),
 });
 
 const Links = z.object({
@@ -135,6 +162,8 @@ const contents = {
   totalMinor: AmountMinor,
   currency: Currency,
   payment: PaymentView,
+  shipment: ShipmentView.nullable().openapi({ description: 'Of a confirmed order that ships' }),
+  points: PointsView.nullable().openapi({ description: 'What a paid order earned' }),
 };
 
 export const ORDER_STATUSES = [

@@ -15,8 +15,10 @@ import {
   CANCEL_UPDATE_ID,
   cancelOrder,
   COMMIT_UPDATE_ID,
+  payOrder,
   searchAttributes,
   TASK_QUEUES,
+  wakeUps,
   WORKFLOW_TYPES,
   workflowIds,
   type OrderInput,
@@ -149,6 +151,43 @@ async function requestCancellation({ temporal, log }: Temporal, order: Startable
     // Ended meanwhile: what it ended in is in the database.
     if (error instanceof WorkflowNotFoundError) return;
     throw unavailable(log, error, workflowId);
+  }
+}
+
+/**
+ * Asks the order's workflow to take a payment whose row is written, and waits for what came of it: its row tells. A repeat
+ * joins the same update. A request that nobody heard in time stands all the same: the run is woken and looks at the rows.
+ * @throws TemporalUnavailableError when Temporal does not acknowledge the request
+ */
+export async function askToPay(
+  { temporal, log }: Temporal,
+  order: StartableOrder,
+  { paymentId, waitMs }: { paymentId: string; waitMs: number },
+): Promise<void> {
+  const startWorkflowOperation = new WithStartWorkflowOperation<OrderWorkflow>(
+    WORKFLOW_TYPES.order,
+    startOptions(order, 'ALLOW_DUPLICATE'),
+  );
+  try {
+    await temporal.withDeadline(Date.now() + waitMs, () =>
+      temporal.workflow.executeUpdateWithStart(payOrder, {
+        startWorkflowOperation,
+        updateId: paymentId,
+        args: [{ paymentId }],
+      }),
+    );
+    return;
+  } catch (error) {
+    if (!isAnswerOfTemporal(error)) throw error;
+    log.debug({ orderId: order.orderId, error: nameOf(error) }, 'no outcome of a payment was heard');
+  }
+  const { workflowType, options } = wakeUps.order(order.orderId);
+  try {
+    await temporal.withDeadline(Date.now() + WRITE_TIMEOUT_MS, () =>
+      temporal.workflow.signalWithStart(workflowType, options),
+    );
+  } catch (error) {
+    throw unavailable(log, error, options.workflowId);
   }
 }
 

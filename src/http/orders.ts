@@ -1,12 +1,12 @@
 import { Router, type Request } from 'express';
-import { listOrders } from '../database/orders';
-import { readRequest } from '../database/requests';
+import { listOrders } from '../database/order-views';
 import { readTimeline } from '../database/timeline';
-import { DatabaseUnavailableError, MalformedRequestError, NotFoundError } from '../errors';
+import { MalformedRequestError, NotFoundError } from '../errors';
 import { Cancellation, cancelOrder } from './cancel-order';
 import type { HttpDeps } from './deps';
 import { requireDatabase } from './availability';
 import { NewOrder } from './new-order';
+import { OneOrderQuery, OrderAsOf, readOrderAt } from './order-history';
 import { BODY_PROBLEMS, guardedAnswers, jsonBody, type Operation } from './operations';
 import { Order, ORDER_STATUSES, readVisibleOrder, UndecidedOrder } from './order-views';
 import { placeOrder } from './place-order';
@@ -28,9 +28,6 @@ export function ordersRouter(deps: HttpDeps): Router {
   });
   route(router, '/v1/orders/{orderId}/timeline', {
     get: { scope: 'orders:read', handle: withDatabase(timeline(deps)) },
-  });
-  route(router, '/v1/orders/{orderId}/transaction', {
-    get: { scope: 'orders:read', handle: backCheck(deps) },
   });
   route(router, '/v1/orders/{orderId}/cancel', {
     post: {
@@ -77,7 +74,10 @@ function list({ pool, places }: HttpDeps): Handler {
 
 function readOne(deps: HttpDeps): Handler {
   return async (req, res) => {
-    const order = await readVisibleOrder(deps, orderIdIn(req));
+    const orderId = orderIdIn(req);
+    const { at } = checkQuery(OneOrderQuery, req);
+    if (at !== undefined) return void res.json(await readOrderAt(deps, orderId, at));
+    const order = await readVisibleOrder(deps, orderId);
     if (order === null) throw noSuchOrder();
     res.json(order);
   };
@@ -92,25 +92,8 @@ function timeline({ pool }: HttpDeps): Handler {
   };
 }
 
-/** Reads only. UNKNOWN is an answer too: undecided, or nobody can tell while the database is away. */
-function backCheck({ pool, health }: HttpDeps): Handler {
-  return async (req, res) => {
-    const orderId = orderIdIn(req);
-    if (!health.database) return void res.json({ state: 'UNKNOWN' });
-    try {
-      const known = await readRequest(pool, orderId);
-      if (known === null) throw noSuchOrder();
-      const state = known.receipt?.state;
-      res.json({ state: state === undefined ? 'UNKNOWN' : state === 'done' ? 'COMMITTED' : 'ROLLED_BACK' });
-    } catch (error) {
-      if (!(error instanceof DatabaseUnavailableError)) throw error;
-      res.json({ state: 'UNKNOWN' });
-    }
-  };
-}
-
 const idParameter = z.object({ orderId: Uuid });
-const preferHeader = z
+export const preferHeader = z
   .string()
   .optional()
   .openapi({ description: 'RFC 7240: `wait=N` seconds, 0 to 60, 10 by default', example: 'wait=5' });
@@ -156,9 +139,10 @@ export const orderOperations: Operation[] = [
     path: '/v1/orders/{orderId}',
     tags: ['Orders'],
     summary: 'Read an order, or what is known of the request for it',
-    description: 'Any key with `orders:read` may read any order, whoever placed it.',
-    request: { params: idParameter },
-    responses: guardedAnswers({ 200: z.union([Order, UndecidedOrder]) }, [404]),
+    description:
+      'Any key with `orders:read` may read any order, whoever placed it. With `at`, as it was then, rebuilt from its events.',
+    request: { params: idParameter, query: OneOrderQuery },
+    responses: guardedAnswers({ 200: z.union([Order, UndecidedOrder, OrderAsOf]) }, [400, 404]),
   },
   {
     method: 'get',
@@ -167,19 +151,6 @@ export const orderOperations: Operation[] = [
     summary: 'What happened to an order, oldest first',
     request: { params: idParameter },
     responses: guardedAnswers({ 200: z.object({ orderId: Uuid, data: z.array(TimelineEntry) }) }, [404]),
-  },
-  {
-    method: 'get',
-    path: '/v1/orders/{orderId}/transaction',
-    tags: ['Orders'],
-    summary: 'The back-check: did the transaction commit?',
-    request: { params: idParameter },
-    responses: guardedAnswers(
-      {
-        200: z.object({ state: z.enum(['COMMITTED', 'ROLLED_BACK', 'UNKNOWN']) }).openapi('TransactionState'),
-      },
-      [404],
-    ),
   },
   {
     method: 'post',

@@ -3,7 +3,12 @@ import { fingerprintOf } from '../database/installation';
 import { orderIdOf } from '../database/ids';
 import { acceptRequest, readRequest, type KnownRequest, type StoredAnswer } from '../database/requests';
 import type { OrderRequest } from '../domain/orders';
-import { DatabaseUnavailableError, IdempotencyKeyReusedError, TemporalUnavailableError } from '../errors';
+import {
+  DatabaseUnavailableError,
+  IdempotencyKeyReusedError,
+  ParticipantMissingError,
+  TemporalUnavailableError,
+} from '../errors';
 import { assertDatabase } from './availability';
 import { callerOf } from './authentication';
 import type { HttpDeps } from './deps';
@@ -34,6 +39,7 @@ export async function placeOrder(deps: HttpDeps, req: Request, res: Response): P
   const request = await readPlacedRequest(deps, req, callerOf(res));
   assertDatabase(deps.health);
   const waitMs = waitMsOf(req, res);
+  await refuseMissing(deps, request);
   res.location(`/v1/orders/${request.orderId}`);
   if (!deps.health.temporal) return replayOrRefuse(deps, request, res);
 
@@ -68,6 +74,28 @@ async function readPlacedRequest(deps: HttpDeps, req: Request, caller: string): 
     fingerprint: fingerprintOf(installation, 'POST', '/v1/orders', sent),
     body: { ...body, customer: { ...body.customer, country } },
   };
+}
+
+/**
+ * Nobody is there who could carry it out. An order that was accepted while there was somebody keeps its answer.
+ * @throws ParticipantMissingError
+ */
+async function refuseMissing(
+  { participants, pool }: HttpDeps,
+  { orderId, body }: PlacedRequest,
+): Promise<void> {
+  const missing = [
+    ...(body.shipping !== undefined && !participants.carrier ? [['shipping', 'carrier']] : []),
+    ...(body.cartId !== undefined && !participants.cart ? [['cartId', 'shopping cart']] : []),
+  ];
+  if (missing.length === 0 || (await readRequest(pool, orderId)) !== null) return;
+  const fields = missing.map(([member, what]) => ({
+    pointer: `/${member}`,
+    message: `no ${what} is configured`,
+  }));
+  throw new ParticipantMissingError('This installation has nobody who could do what the order needs.', {
+    fields,
+  });
 }
 
 function startable({ orderId, body }: PlacedRequest): StartableOrder {

@@ -6,6 +6,8 @@ import {
 } from '@temporalio/common';
 import { defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { OrderProgress, OrderStatus } from '../domain/orders';
+import type { Decision } from '../domain/parked';
+import type { ReconciliationKind } from '../domain/reconciliation';
 
 /** What the HTTP room, the workers and the workflows all name: inputs, messages, task queues, search attributes. */
 
@@ -46,6 +48,16 @@ export interface BacklogInput {
   target?: string;
 }
 
+/** What a reconciliation looks at, and whether it may change anything. */
+export interface ReconciliationInput {
+  /** Absent: a new one, as a schedule begins it. */
+  reconciliationId?: string;
+  kind: ReconciliationKind;
+  /** Reports only. */
+  dryRun: boolean;
+  actor: string;
+}
+
 export interface TargetTestInput {
   target: string;
   testId: string;
@@ -74,6 +86,7 @@ export const workflowIds = {
   silence: ({ until }: SilenceInput): string => `silence/${new Date(until).toISOString()}`,
   replay: (replayId: string): string => `replay/${replayId}`,
   redrive: (redriveId: string): string => `redrive/${redriveId}`,
+  reconciliation: (reconciliationId: string): string => `reconcile/${reconciliationId}`,
   targetTest: ({ target, testId }: TargetTestInput): string => `test/${target}/${testId}`,
   backlog: ({ rule, target }: BacklogInput): string =>
     rule === undefined ? `backlog/target/${target}` : `backlog/rule/${rule}`,
@@ -96,6 +109,19 @@ export const COMMIT_UPDATE_ID = 'committed';
 export const cancelOrder = defineUpdate<{ status: OrderStatus | 'REJECTED' }>('cancelOrder');
 export const CANCEL_UPDATE_ID = 'cancelled';
 
+export interface PayInput {
+  paymentId: string;
+}
+/** What came of a payment; null when the order's run ended without an answer of its own: the payment's row tells. */
+export type PayOutcome = 'captured' | 'declined' | 'requires_action' | null;
+/**
+ * Pays for an order that waits, with a payment whose row is written. Its update id is the payment's id, so that repeats of a
+ * request get the one outcome.
+ */
+export const payOrder = defineUpdate<PayOutcome, [PayInput]>('payOrder');
+/** The gateway or the carrier told something: the rows say what. */
+export const orderChanged = defineSignal('orderChanged');
+
 /** Something new may be due: look again. */
 export const eventsWritten = defineSignal('eventsWritten');
 export const attemptChanged = defineSignal('attemptChanged');
@@ -105,7 +131,9 @@ export const replayChanged = defineSignal('replayChanged');
 /** An operator decided about a parked step. */
 export interface Resolution {
   step: string;
-  decision: 'retry' | 'skip';
+  decision: Decision;
+  /** Which parking of the step; absent from a signal by hand, which means the one that waits. */
+  parkedId?: string;
 }
 export const parkedStepResolved = defineSignal<[Resolution]>('parkedStepResolved');
 
@@ -132,6 +160,17 @@ export interface WakeUp<Input> {
 
 /** What goes on by itself, by what it is about. One signal-with-start: started or woken, never twice. */
 export const wakeUps = {
+  order: (orderId: string): WakeUp<OrderInput> => ({
+    workflowType: WORKFLOW_TYPES.order,
+    options: {
+      workflowId: workflowIds.order(orderId),
+      taskQueue: TASK_QUEUES.orders,
+      args: [{ orderId }],
+      signal: orderChanged,
+      staticSummary: 'goes on with an order',
+      typedSearchAttributes: [{ key: searchAttributes.orderId, value: orderId }],
+    },
+  }),
   /** @param aggregateId - of an order, or of a subject of callers' own events */
   delivery: (aggregateId: string): WakeUp<DeliveryInput> => ({
     workflowType: WORKFLOW_TYPES.delivery,
@@ -169,3 +208,31 @@ export const wakeUps = {
     },
   }),
 };
+
+/**
+ * Who waits for the decision about a parked step, started or told, as in `wakeUps`. A run that is gone begins again: it
+ * comes to the step once more and finds the decision in its row.
+ */
+export function resolutionWakeUp({ workflowId, orderId }: { workflowId: string; orderId: string }): {
+  workflowType: string;
+  options: Omit<WakeUp<OrderInput | RefundInput>['options'], 'signal'>;
+} {
+  const [kind, id] = workflowId.split('/') as [string, string | undefined];
+  const starting = {
+    workflowId,
+    taskQueue: TASK_QUEUES.orders,
+    staticSummary: 'an operator decided about a parked step',
+    typedSearchAttributes: [{ key: searchAttributes.orderId, value: orderId }],
+  };
+  switch (kind) {
+    case 'order':
+      return { workflowType: WORKFLOW_TYPES.order, options: { ...starting, args: [{ orderId }] } };
+    case 'refund':
+      return {
+        workflowType: WORKFLOW_TYPES.refund,
+        options: { ...starting, args: [{ orderId, refundId: id! }] },
+      };
+    default:
+      throw new RangeError(`no workflow of the kind ${kind} parks steps`);
+  }
+}

@@ -54,6 +54,11 @@ export const { endOrder } = proxyActivities<Activities>({
   summary: 'release stock, close the order',
 });
 
+export const { announceDecline, closeStep, completeShipment } = proxyActivities<Activities>({
+  ...DATABASE_STEP,
+  summary: 'write what happened',
+});
+
 export const { parkStep, unparkStep } = proxyActivities<Activities>(DATABASE_STEP);
 
 /** Longer than the gateway's own time-out (10 s) for each of authorize, capture and look-up, with their records. */
@@ -74,8 +79,34 @@ export const { chargePayment } = proxyActivities<Activities>({
   summary: 'authorize and capture at the gateway',
 });
 
+/**
+ * What follows a confirmed order has no deadline, like an undo: the customer has paid. An outage of a participant is met with
+ * longer waits, since nobody sits before a screen.
+ */
+const PARTICIPANT_STEP = {
+  ...GATEWAY_STEP,
+  retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '1m' },
+  // A cancel does not wait for a participant that hangs: its undo makes the outcome definite.
+  cancellationType: ActivityCancellationType.TRY_CANCEL,
+} satisfies ActivityOptions;
+
+export const { bookShipment } = proxyActivities<Activities>({
+  ...PARTICIPANT_STEP,
+  summary: 'book the shipment',
+});
+export const { awardPoints } = proxyActivities<Activities>({ ...PARTICIPANT_STEP, summary: 'award points' });
+export const { clearCart } = proxyActivities<Activities>({ ...PARTICIPANT_STEP, summary: 'clear the cart' });
+export const { lookUpShipment } = proxyActivities<Activities>({
+  ...PARTICIPANT_STEP,
+  summary: 'ask the carrier',
+});
+export const { cancelShipment, reversePoints, restoreCart } = proxyActivities<Activities>({
+  ...PARTICIPANT_STEP,
+  summary: 'undo at the participant',
+});
+
 /** Undoing has no deadline: money that is owed stays owed. The order stays visible as COMPENSATING. */
-export const { undoPayment, refundPayment, retryRefund } = proxyActivities<Activities>({
+export const { undoPayment, refundPayment, retryRefund, failRefund } = proxyActivities<Activities>({
   ...GATEWAY_STEP,
   summary: 'undo at the gateway',
 });
@@ -134,13 +165,20 @@ export const { redriveDeadLetters, wakeBacklog } = proxyActivities<Activities>({
   summary: 'wake what waited',
 });
 
-/** A bounded batch of restarts; what is left waits for the next run of the schedule. */
-export const { restartLeftBehind } = proxyActivities<Activities>({
+/** Taking and freeing the lock is a statement; a run without its end would keep others out until its lease is over. */
+export const { beginReconciliation, finishReconciliation } = proxyActivities<Activities>({
+  ...DATABASE_STEP,
   taskQueue: TASK_QUEUES.maintenance,
-  startToCloseTimeout: '2m',
+  summary: 'take or free the lock of reconciliation',
+});
+
+/** Whole tables, and lists of others page by page. What does not answer after five tries is left to the next run. */
+export const { reconcileSource, rebuildOpenWork } = proxyActivities<Activities>({
+  taskQueue: TASK_QUEUES.maintenance,
+  startToCloseTimeout: '6h',
   heartbeatTimeout: '30s',
   retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '1m', maximumAttempts: 5 },
-  summary: 'restart what nobody works on',
+  summary: 'look for what is wrong, repair or park it',
 });
 
 /** As many batches as there are; each tells that this worker is alive. */

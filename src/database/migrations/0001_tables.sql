@@ -77,6 +77,10 @@ create table aftercommit.orders (
   currency       text not null,
   -- How the order is being closed while its compensations run: { event, status, code }.
   ending         jsonb,
+  -- Until when a payment is waited for; null when none is.
+  deadline       timestamptz,
+  -- The shopping cart that the order came from; cleared once the order is confirmed.
+  cart_id        text,
   last_seq       int not null,
   epoch          int not null default 1,
   workflow_id    text not null,
@@ -104,7 +108,11 @@ create table aftercommit.order_contacts (
   phone_hash  text not null,
   -- ISO 3166 of the number; null when its country cannot be told.
   country     text,
-  channels    text[] not null
+  channels    text[] not null,
+  -- { name, line1, line2, postalCode, city, country }: where the goods go; null for an order that does not ship.
+  shipping    jsonb,
+  -- Whether it ships, for those who may not read where.
+  ships       boolean not null generated always as (shipping is not null) stored
 );
 create index order_contacts_by_customer on aftercommit.order_contacts (customer_id);
 
@@ -431,26 +439,94 @@ create table aftercommit.provider_callbacks (
 create index provider_callbacks_unknown on aftercommit.provider_callbacks (received_at) where attempt_id is null;
 create index provider_callbacks_by_attempt on aftercommit.provider_callbacks (attempt_id);
 
+-- An order may have several: one that was declined, or that came too late, stays beside the one that counts.
 create table aftercommit.payments (
   payment_id       uuid primary key,
-  order_id         uuid not null unique references aftercommit.orders,
+  order_id         uuid not null references aftercommit.orders,
   method           text not null,
   amount_minor     bigint not null check (amount_minor >= 0),
   currency         text not null,
-  state            text not null default 'INTENDED' check (state in ('INTENDED', 'AUTHORIZED', 'CAPTURED', 'DECLINED', 'VOIDED', 'FAILED')),
+  state            text not null default 'INTENDED' check (state in ('INTENDED', 'REQUIRES_ACTION', 'AUTHORIZED', 'CAPTURED',
+                                                                     'DECLINED', 'VOIDED', 'FAILED')),
+  -- Set once it is to be taken back: it pays for the order no more, and what it captured is refunded.
+  undone_at        timestamptz,
+  -- Of the request that asked for it; null for one that came with the order, or that only the gateway told of.
+  fingerprint      text,
   -- Number in the idempotency key; it rises only after a definite failure of the key before.
   key_number       int not null default 1,
   -- When this key was taken: gateways forget keys, so an old one is looked up before it is used again.
   key_at           timestamptz not null default now(),
   authorization_id text,
   capture_id       text,
+  -- Where the customer confirms the payment, while the gateway waits for that.
+  action_url       text,
   captured_minor   bigint not null default 0,
   refunded_minor   bigint not null default 0,
   error_code       text,
   created_at       timestamptz not null,
   updated_at       timestamptz not null,
-  check (refunded_minor >= 0 and refunded_minor <= captured_minor and captured_minor <= amount_minor)
+  check (refunded_minor >= 0 and refunded_minor <= captured_minor)
 );
+create index payments_by_order on aftercommit.payments (order_id, created_at);
+-- One payment at a time pays for an order.
+create unique index payments_one_live on aftercommit.payments (order_id)
+  where undone_at is null and state in ('INTENDED', 'REQUIRES_ACTION', 'AUTHORIZED', 'CAPTURED');
+
+-- The payment of an order that counts: the live one, or else the last.
+create view aftercommit.order_payments as
+  select distinct on (order_id) *
+  from aftercommit.payments
+  order by order_id, (undone_at is null and state in ('INTENDED', 'REQUIRES_ACTION', 'AUTHORIZED', 'CAPTURED')) desc,
+           created_at desc, payment_id;
+
+-- What the gateway and the carrier told on their own, each message once. Append-only in effect: nothing here is acted upon
+-- twice, because the rows that it is about say what was done.
+create table aftercommit.participant_reports (
+  participant text not null check (participant in ('payments', 'carrier')),
+  report_id   text not null,
+  type        text not null,
+  -- Null when nobody here knows what it is about; then it is parked.
+  order_id    uuid,
+  received    int not null default 1,
+  received_at timestamptz not null default now(),
+  primary key (participant, report_id)
+);
+create index participant_reports_by_time on aftercommit.participant_reports (received_at);
+
+-- What is to be done for an order once it is confirmed, written in the transaction that confirms it.
+create table aftercommit.shipments (
+  shipment_id uuid primary key,
+  order_id    uuid not null unique references aftercommit.orders,
+  state       text not null default 'INTENDED' check (state in ('INTENDED', 'BOOKED', 'REFUSED', 'SHIPPED', 'DELIVERED',
+                                                                'RETURNED', 'CANCELLED')),
+  tracking_id text,
+  error_code  text,
+  created_at  timestamptz not null,
+  updated_at  timestamptz not null
+);
+create index shipments_open on aftercommit.shipments (created_at) where state in ('INTENDED', 'BOOKED', 'SHIPPED');
+
+create table aftercommit.points (
+  entry_id    uuid primary key,
+  order_id    uuid not null unique references aftercommit.orders,
+  customer_id text not null,
+  points      int not null check (points > 0),
+  state       text not null default 'INTENDED' check (state in ('INTENDED', 'AWARDED', 'REFUSED', 'REVERSED')),
+  error_code  text,
+  created_at  timestamptz not null,
+  updated_at  timestamptz not null
+);
+create index points_open on aftercommit.points (created_at) where state = 'INTENDED';
+
+create table aftercommit.carts (
+  order_id    uuid primary key references aftercommit.orders,
+  cart_id     text not null,
+  state       text not null default 'INTENDED' check (state in ('INTENDED', 'CLEARED', 'REFUSED', 'RESTORED')),
+  error_code  text,
+  created_at  timestamptz not null,
+  updated_at  timestamptz not null
+);
+create index carts_open on aftercommit.carts (created_at) where state = 'INTENDED';
 
 create table aftercommit.refunds (
   refund_id         uuid primary key,
@@ -462,7 +538,8 @@ create table aftercommit.refunds (
   restock           boolean not null default false,
   actor             text not null,
   fingerprint       text,
-  state             text not null default 'PENDING' check (state in ('PENDING', 'DONE', 'PARKED')),
+  -- FAILED: an operator gave it up; the money is refundable again.
+  state             text not null default 'PENDING' check (state in ('PENDING', 'DONE', 'PARKED', 'FAILED')),
   key_number        int not null default 1,
   key_at            timestamptz not null default now(),
   gateway_refund_id text,
@@ -471,18 +548,36 @@ create table aftercommit.refunds (
   updated_at        timestamptz not null
 );
 create index refunds_by_order on aftercommit.refunds (order_id);
+create index refunds_by_payment on aftercommit.refunds (payment_id);
 create index refunds_pending on aftercommit.refunds (created_at) where state = 'PENDING';
+
+-- What a refund gives back for each line of its order, where the caller said so.
+create table aftercommit.refund_lines (
+  refund_id    uuid not null references aftercommit.refunds on delete cascade,
+  line_number  int not null,
+  amount_minor bigint not null check (amount_minor > 0),
+  primary key (refund_id, line_number)
+);
 
 -- A step that has no single right answer waits here for an operator.
 create table aftercommit.parked_steps (
   parked_id   uuid primary key default gen_random_uuid(),
-  order_id    uuid not null,
+  -- Null when nobody here knows the order: a report of the gateway about a payment that is not ours, for instance.
+  order_id    uuid,
+  -- Names its object: `refund:{refundId}`, `pay:{paymentId}`, `ship:{shipmentId}`, `notify:{attemptId}`, `report:{reportId}`.
   step        text not null,
   reason      text not null,
-  workflow_id text not null,
+  -- Who waits for the decision; null when nobody does, and resolving it is all.
+  workflow_id text,
   state       text not null default 'OPEN' check (state in ('OPEN', 'RESOLVED')),
+  -- What the operator said, from the moment of the request; RESOLVED once it is carried out.
+  decision        text check (decision in ('retry', 'skip', 'fail')),
+  decided_by      text,
+  decision_reason text,
+  decided_at  timestamptz,
   created_at  timestamptz not null default now(),
   resolved_at timestamptz
 );
 -- A step is parked once at a time, however often its activity is repeated.
-create unique index parked_steps_open on aftercommit.parked_steps (order_id, step) where state = 'OPEN';
+create unique index parked_steps_open on aftercommit.parked_steps (order_id, step) nulls not distinct where state = 'OPEN';
+create index parked_steps_by_time on aftercommit.parked_steps (created_at desc, parked_id desc);

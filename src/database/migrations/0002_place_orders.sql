@@ -3,10 +3,11 @@
 -- the caller.
 --
 -- Each element of p_orders:
---   order_id, caller, customer_id, phone, phone_hash, country, channels[], workflow_id, status, payment_mode, payment_status, total_minor,
---   currency, take ('sold' | 'reserved'), lines [{ line_number, sku, quantity, unit_price_minor }],
+--   order_id, caller, customer_id, phone, phone_hash, country, channels[], shipping | null, cart_id | null, workflow_id, status,
+--   payment_mode, payment_status, deadline | null, total_minor, currency, take ('sold' | 'reserved'), lines [{ line_number, sku, quantity, unit_price_minor }],
 --   event { id, source, type, payload }, notification { notification_id, attempt_id, template } | null,
---   payment { payment_id, method } | null, answer_status, answer_body
+--   payment { payment_id, method } | null, shipment_id | null: of an order that is confirmed with its commit and ships,
+--   answer_status, answer_body
 --
 -- Returns one row per order: the state and outcome that its receipt holds, and whether this call decided it.
 -- Idempotent by order id: a repeat returns what was stored. VOLATILE, so that the select that follows a lost insert takes a
@@ -92,18 +93,18 @@ declare
   v_payment      jsonb := p_order -> 'payment';
 begin
   insert into aftercommit.orders (order_id, caller, customer_id, status, payment_mode, payment_status, total_minor, currency,
-                                  last_seq, workflow_id, created_at, updated_at)
+                                  deadline, cart_id, last_seq, workflow_id, created_at, updated_at)
   values (v_id, p_order ->> 'caller', p_order ->> 'customer_id', p_order ->> 'status', p_order ->> 'payment_mode',
-          p_order ->> 'payment_status', (p_order ->> 'total_minor')::bigint, p_order ->> 'currency', 1,
-          p_order ->> 'workflow_id', p_now, p_now);
+          p_order ->> 'payment_status', (p_order ->> 'total_minor')::bigint, p_order ->> 'currency',
+          (p_order ->> 'deadline')::timestamptz, p_order ->> 'cart_id', 1, p_order ->> 'workflow_id', p_now, p_now);
 
   insert into aftercommit.order_lines (order_id, line_number, sku, quantity, unit_price_minor)
   select v_id, l.line_number, l.sku, l.quantity, l.unit_price_minor
   from jsonb_to_recordset(p_order -> 'lines') as l (line_number int, sku text, quantity int, unit_price_minor bigint);
 
-  insert into aftercommit.order_contacts (order_id, customer_id, phone, phone_hash, country, channels)
+  insert into aftercommit.order_contacts (order_id, customer_id, phone, phone_hash, country, channels, shipping)
   values (v_id, p_order ->> 'customer_id', p_order ->> 'phone', p_order ->> 'phone_hash', p_order ->> 'country',
-          array(select jsonb_array_elements_text(p_order -> 'channels')));
+          array(select jsonb_array_elements_text(p_order -> 'channels')), nullif(p_order -> 'shipping', 'null'));
 
   insert into aftercommit.outbox (id, aggregate_type, aggregate_id, seq, source, type, payload, created_at, workflow_id)
   values ((v_event ->> 'id')::uuid, 'order', v_id, 1, v_event ->> 'source', v_event ->> 'type', v_event -> 'payload', p_now,
@@ -118,4 +119,26 @@ begin
     values ((v_payment ->> 'payment_id')::uuid, v_id, v_payment ->> 'method', (p_order ->> 'total_minor')::bigint,
             p_order ->> 'currency', p_now, p_now);
   end if;
+
+  if p_order ->> 'status' = 'CONFIRMED' and (p_order ->> 'shipping' is not null or p_order ->> 'cart_id' is not null) then
+    perform aftercommit.intend_fulfilment(v_id, (p_order ->> 'shipment_id')::uuid, null, 0, p_now);
+  end if;
 end $$;
+
+-- What is to be done for an order from the moment on which it is confirmed, in the transaction that confirms it: a shipment
+-- when it has an address, points when it earned some, the cart that it came from.
+create function aftercommit.intend_fulfilment(p_order_id uuid, p_shipment_id uuid, p_entry_id uuid, p_points int, p_now timestamptz)
+returns void
+language sql volatile as $$
+  insert into aftercommit.shipments (shipment_id, order_id, created_at, updated_at)
+  select p_shipment_id, c.order_id, p_now, p_now from aftercommit.order_contacts c
+  where c.order_id = p_order_id and c.ships;
+
+  insert into aftercommit.points (entry_id, order_id, customer_id, points, created_at, updated_at)
+  select p_entry_id, o.order_id, o.customer_id, p_points, p_now, p_now from aftercommit.orders o
+  where o.order_id = p_order_id and p_points > 0;
+
+  insert into aftercommit.carts (order_id, cart_id, created_at, updated_at)
+  select o.order_id, o.cart_id, p_now, p_now from aftercommit.orders o
+  where o.order_id = p_order_id and o.cart_id is not null;
+$$;

@@ -25,9 +25,9 @@ insert into aftercommit.templates (name, version, actor, definition) values
     "onAmbiguous": {"whatsapp": "resend", "sms": "resend", "voice": "hold"},
     "defaultLanguage": "en",
     "contents": [
-      {"language": "en", "channel": "whatsapp", "body": "Payment for order #<orderId> failed. Nothing was charged."},
-      {"language": "en", "channel": "sms", "body": "Payment for order #<orderId> failed. Nothing was charged."},
-      {"language": "en", "channel": "voice", "body": "Hello. The payment for your order failed. Nothing was charged."},
+      {"language": "en", "channel": "whatsapp", "body": "Payment for order #<orderId> failed. Anything taken goes back to you."},
+      {"language": "en", "channel": "sms", "body": "Payment for order #<orderId> failed. Anything taken goes back to you."},
+      {"language": "en", "channel": "voice", "body": "Hello. The payment for your order failed. Anything taken goes back to you."},
       {"language": "de", "channel": "whatsapp", "body": "Die Zahlung für Bestellung #<orderId> ist fehlgeschlagen. Es wurde nichts abgebucht."},
       {"language": "de", "channel": "sms", "body": "Die Zahlung für Bestellung #<orderId> ist fehlgeschlagen. Es wurde nichts abgebucht."},
       {"language": "de", "channel": "voice", "body": "Guten Tag. Die Zahlung für Ihre Bestellung ist fehlgeschlagen. Es wurde nichts abgebucht."}
@@ -100,9 +100,9 @@ insert into aftercommit.templates (name, version, actor, definition) values
     "onAmbiguous": {"whatsapp": "resend", "sms": "resend", "voice": "hold"},
     "defaultLanguage": "en",
     "contents": [
-      {"language": "en", "channel": "whatsapp", "body": "Order #<orderId> expired: it was not paid in time. Nothing was charged."},
-      {"language": "en", "channel": "sms", "body": "Order #<orderId> expired: it was not paid in time. Nothing was charged."},
-      {"language": "en", "channel": "voice", "body": "Hello. Your order expired, because it was not paid in time. Nothing was charged."},
+      {"language": "en", "channel": "whatsapp", "body": "Order #<orderId> expired: it was not paid in time. Anything taken goes back to you."},
+      {"language": "en", "channel": "sms", "body": "Order #<orderId> expired: it was not paid in time. Anything taken goes back to you."},
+      {"language": "en", "channel": "voice", "body": "Hello. Your order expired, because it was not paid in time. Anything taken goes back to you."},
       {"language": "de", "channel": "whatsapp", "body": "Bestellung #<orderId> ist verfallen: Sie wurde nicht rechtzeitig bezahlt. Es wurde nichts abgebucht."},
       {"language": "de", "channel": "sms", "body": "Bestellung #<orderId> ist verfallen: Sie wurde nicht rechtzeitig bezahlt. Es wurde nichts abgebucht."},
       {"language": "de", "channel": "voice", "body": "Guten Tag. Ihre Bestellung ist verfallen, weil sie nicht rechtzeitig bezahlt wurde. Es wurde nichts abgebucht."}
