@@ -1,7 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import { createLagReader } from '../src/database/lag';
 import { holdAttempt } from '../src/database/notifications';
+import { parkStep, unparkStep } from '../src/database/parked';
+import { parkRefund, requestRefund } from '../src/database/refunds';
 import { createMetrics, type Metrics } from '../src/metrics';
 import { ambiguous } from './database/notification-fixtures';
+import { paidOrder, refundOf } from './database/refund-fixtures';
 import {
   holds,
   holdsBetween,
@@ -52,6 +56,39 @@ it('alerts on a held message', async () => {
   metrics = createMetrics(createLagReader(database.pool));
 
   expect(holds(rule, await samples())).toBe(true);
+});
+
+it('alerts on a step that is parked, by its reason', async () => {
+  const rule = readAlertRules().find(({ name }) => name === 'AftercommitParkedSteps')!;
+  const step = { orderId: randomUUID(), step: 'refund:1', workflowId: 'refund/1' };
+  await parkStep(database.pool, { ...step, reason: 'charge_disputed' });
+
+  const parked = await samples();
+  expect(holds(rule, parked)).toBe(true);
+  expect(parked).toContainEqual({
+    metric: 'aftercommit_parked_steps',
+    labels: { reason: 'charge_disputed' },
+    value: 1,
+  });
+
+  await unparkStep(database.pool, step);
+  metrics = createMetrics(createLagReader(database.pool));
+  expect(JSON.stringify(await samples())).not.toContain('charge_disputed');
+});
+
+it('alerts on a refund that is not made in time, as long as nobody has to decide about it', async () => {
+  const rule = readAlertRules().find(({ name }) => name === 'AftercommitRefundLate')!;
+  const asked = refundOf(await paidOrder(database.pool, 'late refund'), 'r');
+  await requestRefund(database.pool, asked);
+  const fresh = await samples();
+  await database.pool.query(`update aftercommit.refunds set created_at = now() - interval '16 minutes'`);
+
+  metrics = createMetrics(createLagReader(database.pool));
+  expect([holds(rule, fresh), holds(rule, await samples())]).toEqual([false, true]);
+
+  await parkRefund(database.pool, { refundId: asked.refundId, code: 'refund_refused' });
+  metrics = createMetrics(createLagReader(database.pool));
+  expect(holds(rule, await samples())).toBe(false);
 });
 
 it('alerts when more than a twentieth of the calls has no known outcome', async () => {

@@ -2,6 +2,7 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { createPaymentActivities, type PaymentActivities } from '../../src/activities/payments';
 import { paymentIdOf } from '../../src/database/ids';
 import { readPayment } from '../../src/database/payments';
+import { GatewayMismatchError } from '../../src/errors';
 import type { Authorization, PaymentGateway } from '../../src/gateways/payments';
 import { placeOne } from '../database/place';
 import { createTestDatabase, type TestDatabase } from '../support/database';
@@ -61,7 +62,7 @@ describe('undoing a payment', () => {
     const payment = await ids('never');
 
     expect(await run(() => activities(gateway).undoPayment(payment))).toEqual({ refundId: null });
-    expect(await run(() => activities(gateway).chargePayment(payment))).toEqual({
+    expect(await run(() => activities(gateway).chargePayment({ ...payment, customerActs: false }))).toEqual({
       kind: 'declined',
       code: 'cancelled',
     });
@@ -76,7 +77,9 @@ describe('undoing a payment', () => {
     });
     const payment = await ids('refused');
 
-    expect(await run(() => activities(gateway).chargePayment(payment))).toMatchObject({ kind: 'declined' });
+    expect(
+      await run(() => activities(gateway).chargePayment({ ...payment, customerActs: false })),
+    ).toMatchObject({ kind: 'declined' });
     expect(await run(() => activities(gateway).undoPayment(payment))).toEqual({ refundId: null });
     expect(asked).toEqual(['authorize', 'capture', 'void']);
   });
@@ -90,7 +93,9 @@ describe('undoing a payment', () => {
     });
     const payment = await ids('late');
 
-    expect(await run(() => activities(gateway).chargePayment(payment))).toMatchObject({ kind: 'declined' });
+    expect(
+      await run(() => activities(gateway).chargePayment({ ...payment, customerActs: false })),
+    ).toMatchObject({ kind: 'declined' });
     const { refundId } = await run(() => activities(gateway).undoPayment(payment));
 
     expect(refundId).not.toBeNull();
@@ -98,6 +103,33 @@ describe('undoing a payment', () => {
       state: 'CAPTURED',
       captureId: 'late',
     });
+  });
+});
+
+describe('undoing a payment whose authorization was answered with another amount', () => {
+  const authorize = () => Promise.reject(new GatewayMismatchError('another amount'));
+
+  it('voids what the gateway holds of it', async () => {
+    const { gateway, asked } = scripted({ authorize, find: () => Promise.resolve([known]), void: voided });
+    const payment = await ids('mismatch');
+    const charge = run(() => activities(gateway).chargePayment({ ...payment, customerActs: false }));
+    await expect(charge).rejects.toMatchObject({ code: 'gateway_mismatch' });
+
+    expect(await run(() => activities(gateway).undoPayment(payment))).toEqual({ refundId: null });
+
+    expect(asked).toEqual(['authorize', 'authorize', 'find', 'void']);
+    expect(await readPayment(database.pool, payment.paymentId)).toMatchObject({ state: 'VOIDED' });
+  });
+
+  it('is left to an operator when nothing can be found', async () => {
+    const { gateway } = scripted({ authorize, find: () => Promise.resolve([]) });
+    const payment = await ids('mismatch of nothing');
+    const charge = run(() => activities(gateway).chargePayment({ ...payment, customerActs: false }));
+    await expect(charge).rejects.toMatchObject({ code: 'gateway_mismatch' });
+
+    const undo = run(() => activities(gateway).undoPayment(payment));
+
+    await expect(undo).rejects.toMatchObject({ code: 'gateway_mismatch' });
   });
 });
 
@@ -110,7 +142,9 @@ describe('an idempotency key that is older than twenty hours', () => {
     });
     const payment = await ids('old');
 
-    expect(await run(() => activities(gateway, tomorrow).chargePayment(payment))).toEqual({
+    expect(
+      await run(() => activities(gateway, tomorrow).chargePayment({ ...payment, customerActs: false })),
+    ).toEqual({
       kind: 'captured',
     });
     expect(asked).toEqual(['find']);

@@ -1,23 +1,31 @@
 import { Client } from 'pg';
 import { createTestDatabase, type TestDatabase } from '../support/database';
+import {
+  AT,
+  BACK,
+  CONFIRMED,
+  done,
+  entryOf,
+  eventId,
+  evidenceOf,
+  fillBooks,
+  FREE,
+  LATE,
+  moved,
+  NOBODY,
+  PAID,
+  PHONE,
+  paymentOf,
+  received,
+  REFUND,
+  SENT,
+  shipmentOf,
+  UNDONE,
+  undoOf,
+  type CheckedEvidence,
+} from './books';
 import { check, INVARIANTS } from './checker';
-import { nameBasedId, type Evidence, type LogEntry } from './evidence';
-
-/** Rows and logs made by hand: a confirmed order, a paid and partly refunded one, a cancelled one. */
-
-const NAMESPACE = '11111111-1111-4111-8111-111111111111';
-const PHONE = '+14155550123';
-const AT = '2026-01-02T03:04:05.678Z';
-
-const FREE = nameBasedId(NAMESPACE, 'local\nfree');
-const PAID = nameBasedId(NAMESPACE, 'local\npaid');
-const UNDONE = nameBasedId(NAMESPACE, 'local\nundone');
-const NOBODY = nameBasedId(NAMESPACE, 'local\nnobody');
-const REFUND = nameBasedId(PAID, 'refund');
-
-const eventId = (orderId: string, type: string, seq: number): string =>
-  nameBasedId(orderId, `${type}\n${seq}`);
-const CONFIRMED = eventId(FREE, 'order.confirmed', 1);
+import { nameBasedId, type LogEntry } from './evidence';
 
 let database: TestDatabase;
 let client: Client;
@@ -26,7 +34,7 @@ beforeAll(async () => {
   database = await createTestDatabase();
   client = new Client({ connectionString: database.url });
   await client.connect();
-  await fill();
+  await fillBooks(client);
 });
 afterAll(async () => {
   await client.end();
@@ -36,168 +44,40 @@ afterAll(async () => {
 beforeEach(() => client.query('begin'));
 afterEach(() => client.query('rollback'));
 
-async function fill(): Promise<void> {
-  await client.query(`update aftercommit.installation set namespace = $1`, [NAMESPACE]);
-  await client.query(`
-    insert into aftercommit.targets (name, kind, config) values ('sink', 'http', '{}');
-    insert into aftercommit.rules (name, pattern, state, created_at, updated_at)
-      values ('confirmed', '{"source": ["ecommerce.orders"], "detail-type": ["order.confirmed"]}', 'ENABLED', '2026-01-01', '2026-01-01');
-    insert into aftercommit.rule_targets (rule_name, position, target_name) values ('confirmed', 0, 'sink');
-    insert into aftercommit.inventory (sku, available, reserved, sold) values ('A', 7, 0, 3);
-    insert into aftercommit.audit (actor, action, subject, detail) values ('test', 'inventory.set', 'A', '{"delta": 10}')`);
-  await order(FREE, { quantity: 1, status: 'CONFIRMED', mode: 'none', paymentStatus: 'NONE' });
-  await event(FREE, 'order.confirmed', 1);
-  await order(PAID, {
-    quantity: 2,
-    status: 'CONFIRMED',
-    mode: 'charge',
-    paymentStatus: 'PARTIALLY_REFUNDED',
-  });
-  await receipt(PAID, 'settle', 'do');
-  await event(PAID, 'order.placed', 1);
-  await event(PAID, 'order.confirmed', 2);
-  await event(PAID, 'order.refunded', 3);
-  await payment(PAID, 'CAPTURED', 2_000, 500);
-  await client.query(
-    `insert into aftercommit.refunds (refund_id, order_id, payment_id, amount_minor, currency, actor, state, created_at, updated_at)
-     select $1, order_id, payment_id, 500, 'EUR', 'test', 'DONE', now(), now() from aftercommit.payments where order_id = $2`,
-    [REFUND, PAID],
-  );
-  await order(UNDONE, { quantity: 1, status: 'CANCELLED', mode: 'charge', paymentStatus: 'FAILED' });
-  await receipt(UNDONE, 'commit', 'undo', { event: 'order.cancelled' });
-  await event(UNDONE, 'order.placed', 1);
-  await event(UNDONE, 'order.cancelled', 2);
-  await payment(UNDONE, 'VOIDED', 0, 0);
-}
+const evidence = (): CheckedEvidence => evidenceOf(client);
 
-async function order(
-  orderId: string,
-  made: { quantity: number; status: string; mode: string; paymentStatus: string },
-): Promise<void> {
-  await client.query(
-    `insert into aftercommit.order_requests (order_id, caller, fingerprint) values ($1, 'local', 'f')`,
-    [orderId],
-  );
-  await receipt(orderId, 'commit', 'do');
-  await client.query(
-    `insert into aftercommit.orders (order_id, caller, customer_id, status, payment_mode, payment_status, total_minor, currency,
-                                     last_seq, workflow_id, created_at, updated_at)
-     values ($1, 'local', 'cus_1', $2, $3, $4, $5, 'EUR', 0, 'order', $6, $6)`,
-    [orderId, made.status, made.mode, made.paymentStatus, made.quantity * 1_000, AT],
-  );
-  await client.query(`insert into aftercommit.order_lines values ($1, 0, 'A', $2, 1000)`, [
-    orderId,
-    made.quantity,
-  ]);
-}
-
-const receipt = (orderId: string, step: string, op: string, outcome: object = {}): Promise<unknown> =>
-  client.query(
-    `insert into aftercommit.step_receipts (order_id, step, op, state, outcome) values ($1, $2, $3, 'done', $4)`,
-    [orderId, step, op, JSON.stringify(outcome)],
-  );
-
-/** An event, its delivery when the rule wants it, and its message when somebody is told. */
-async function event(orderId: string, type: string, seq: number): Promise<void> {
-  const id = eventId(orderId, type, seq);
-  await client.query(
-    `insert into aftercommit.outbox (id, aggregate_type, aggregate_id, seq, source, type, payload, created_at, routed_at,
-                                     published_at, workflow_id)
-     values ($1, 'order', $2, $3, 'ecommerce.orders', $4, '{}', $5, $5, $5, 'order')`,
-    [id, orderId, seq, type, AT],
-  );
-  await client.query('update aftercommit.orders set last_seq = $2 where order_id = $1', [orderId, seq]);
-  if (type === 'order.confirmed') {
-    await client.query(
-      `insert into aftercommit.deliveries (delivery_id, event_id, aggregate_id, seq, rule_name, target_name, state)
-       values ($1, $2, $3, $4, 'confirmed', 'sink', 'DELIVERED')`,
-      [nameBasedId(id, 'delivery'), id, orderId, seq],
-    );
-  }
-  if (type === 'order.placed') return;
-  await client.query(
-    `with told as (
-       insert into aftercommit.notifications (notification_id, event_id, order_id, customer_id, template, template_version, channels,
-                                              status, expires_at, created_at, updated_at)
-       values ($1, $2, $3, 'cus_1', $4, 1, '{sms}', 'DELIVERED', $5, $5, $5) returning notification_id)
-     insert into aftercommit.notification_attempts (attempt_id, notification_id, order_id, n, channel, state, message_sid, created_at)
-     select $6, notification_id, $3, 1, 'sms', 'ACCEPTED', $7, $5 from told`,
-    [nameBasedId(id, 'notification'), id, orderId, type, AT, nameBasedId(id, 'attempt'), `SM-${id}`],
-  );
-}
-
-const payment = (orderId: string, state: string, captured: number, refunded: number): Promise<unknown> =>
-  client.query(
-    `insert into aftercommit.payments (payment_id, order_id, method, amount_minor, currency, state, captured_minor, refunded_minor,
-                                       created_at, updated_at)
-     values ($1, $2, 'tok_visa', 2000, 'EUR', $3, $4, $5, $6, $6)`,
-    [nameBasedId(orderId, 'payment'), orderId, state, captured, refunded, AT],
-  );
-
-function message(orderId: string, type: string, seq: number, text: string): LogEntry[] {
-  const sid = `SM-${eventId(orderId, type, seq)}`;
-  return [
-    { type: 'request', at: AT, method: 'POST', form: { Body: text, To: PHONE } },
-    { type: 'accepted', at: AT, sid, body: text, to: PHONE },
-  ];
-}
-
-function received(id: string, body = '{}'): LogEntry {
-  const headers = { 'webhook-id': id, 'x-aftercommit-delivery-id': nameBasedId(id, 'delivery') };
-  return { type: 'received', at: AT, path: '/', headers, body };
-}
-
-const fact = (type: string, orderId: string, amountMinor: number): LogEntry => ({
-  type,
-  at: AT,
-  orderId,
-  authorizationId: `auth-${orderId}`,
-  amountMinor,
-});
-
-function evidence(): Evidence & Required<Pick<Evidence, 'keys' | 'texts' | 'counts'>> {
-  return {
-    database: client,
-    twilio: [
-      ...message(FREE, 'order.confirmed', 1, `Order #${FREE} confirmed.`),
-      ...message(PAID, 'order.confirmed', 2, `Order #${PAID} confirmed.`),
-      ...message(PAID, 'order.refunded', 3, `Order #${PAID}: EUR 5.00 refunded.`),
-      ...message(UNDONE, 'order.cancelled', 2, `Order #${UNDONE} cancelled.`),
-    ],
-    payments: [
-      fact('authorized', PAID, 2_000),
-      fact('captured', PAID, 2_000),
-      fact('refunded', PAID, 500),
-      fact('authorized', UNDONE, 2_000),
-      fact('voided', UNDONE, 2_000),
-    ],
-    sink: [received(CONFIRMED), received(CONFIRMED), received(eventId(PAID, 'order.confirmed', 2))],
-    keys: ['free', 'paid', 'undone'].map((key) => ({ caller: 'local', key })),
-    canary: PHONE,
-    texts: [{ name: 'a log', text: 'nothing' }],
-    counts: { planned: 10, attempted: 9, succeeded: 5, faults: { cut: 1 } },
-  };
-}
-
-type Plant = (clean: ReturnType<typeof evidence>) => unknown;
+type Plant = (clean: CheckedEvidence) => unknown;
 
 const sql =
   (text: string, ...values: unknown[]): Plant =>
   () =>
     client.query(text, values);
 
-/** The lists of a stack's evidence are its own: a plant may push to them. */
+/** Takes entries out of a log. */
+function remove(log: LogEntry[], which: (entry: LogEntry) => boolean): void {
+  log.splice(0, log.length, ...log.filter((entry) => !which(entry)));
+}
+
+/** A moment after the last entry. */
+function atOf(log: readonly LogEntry[], laterMs: number): string {
+  return new Date(Date.parse(log.at(-1)!.at) + laterMs).toISOString();
+}
+
 const PLANTS: [name: string, what: string, plant: Plant][] = [
-  ['INV-STOCK', 'a unit that nobody put in', sql(`update aftercommit.inventory set available = 8`)],
+  [
+    'INV-STOCK',
+    'a unit that nobody put in',
+    sql(`update aftercommit.inventory set available = available + 1`),
+  ],
   [
     'INV-STOCK',
     'a unit sold that no order has',
-    sql(`update aftercommit.inventory set available = 6, sold = 4`),
+    sql(`update aftercommit.inventory set available = available - 1, sold = sold + 1`),
   ],
   [
     'INV-STOCK',
     'a reservation that leaked',
-    sql(`update aftercommit.inventory set available = 6, reserved = 1`),
+    sql(`update aftercommit.inventory set available = available - 1, reserved = 1`),
   ],
   ['INV-ONE-ORDER', 'an order that no key asked for', (clean) => clean.keys.pop()],
   [
@@ -232,6 +112,26 @@ const PLANTS: [name: string, what: string, plant: Plant][] = [
     ),
   ],
   [
+    'INV-OUTBOX',
+    'goods that were shipped and nobody told of it',
+    sql(`update aftercommit.shipments set state = 'SHIPPED' where order_id = $1`, BACK),
+  ],
+  [
+    'INV-OUTBOX',
+    'a failed payment that was told of and not given up',
+    sql(`delete from aftercommit.step_receipts where starts_with(step, 'payment_failed:')`),
+  ],
+  [
+    'INV-TERMINAL',
+    'an order that goes on after its end',
+    sql(`update aftercommit.orders set payment_mode = 'charge' where order_id = $1`, SENT),
+  ],
+  [
+    'INV-TERMINAL',
+    'an order that is delivered and says that it is shipped',
+    sql(`update aftercommit.orders set status = 'SHIPPED' where order_id = $1`, SENT),
+  ],
+  [
     'INV-TERMINAL',
     'an order that was confirmed and then cancelled',
     sql(`update aftercommit.orders set status = 'CANCELLED' where order_id = $1`, FREE),
@@ -241,6 +141,19 @@ const PLANTS: [name: string, what: string, plant: Plant][] = [
     'a message that is still to be sent',
     sql(`update aftercommit.notification_attempts set state = 'SENDING'`),
   ],
+  ...(
+    [
+      ['a payment without an end', `update aftercommit.payments set state = 'AUTHORIZED'`],
+      ['a shipment that nobody asked for', `update aftercommit.shipments set state = 'INTENDED'`],
+      ['points that nobody asked for', `update aftercommit.points set state = 'INTENDED'`],
+      ['a cart that nobody asked for', `update aftercommit.carts set state = 'INTENDED'`],
+      [
+        'a decision that was not carried out',
+        `insert into aftercommit.parked_steps (order_id, step, reason, decision) select order_id, 'ship:1', 'returned', 'skip'
+         from aftercommit.orders limit 1`,
+      ],
+    ] as const
+  ).map(([what, text]): [string, string, Plant] => ['INV-LIVE', what, sql(text)]),
   [
     'INV-LIVE',
     'a notification that is open and that nobody holds',
@@ -315,20 +228,136 @@ const PLANTS: [name: string, what: string, plant: Plant][] = [
       `SM-${CONFIRMED}`,
     ),
   ],
-  ['INV-PAY-ONE', 'a second capture', (clean) => clean.payments.push(fact('captured', PAID, 2_000))],
-  ['INV-PAY-ONE', 'more back than was taken', (clean) => clean.payments.push(fact('refunded', PAID, 1_501))],
+  ['INV-PAY-ONE', 'a second capture', (clean) => clean.payments.push(moved('captured', PAID, 2_000))],
+  ['INV-PAY-ONE', 'more back than was taken', (clean) => clean.payments.push(moved('refunded', PAID, 1_501))],
+  [
+    'INV-PAY-ONE',
+    'a refund that was made twice',
+    (clean) => clean.payments.push(moved('refunded', PAID, 500, { refundId: REFUND })),
+  ],
+  [
+    'INV-PAY-ONE',
+    'a second payment that was kept',
+    (clean) => remove(clean.payments, ({ refundId }) => refundId === undoOf(LATE)),
+  ],
   [
     'INV-PAY-NET',
     'money taken for a cancelled order',
-    (clean) => clean.payments.push(fact('captured', UNDONE, 2_000)),
+    (clean) => clean.payments.push(moved('captured', UNDONE, 1_000)),
   ],
   ['INV-PAY-NET', 'money held for a cancelled order', (clean) => clean.payments.pop()],
+  [
+    'INV-PAY-NET',
+    'money held beside what a confirmed order was paid with',
+    (clean) => clean.payments.push({ ...moved('authorized', PAID, 2_000), authorizationId: 'auth-other' }),
+  ],
   ['INV-PAY-NET', 'a confirmed order that nobody paid', (clean) => clean.payments.splice(0, 3)],
   [
     'INV-PAY-NET',
-    'money of an order that is none',
-    (clean) => clean.payments.push(fact('captured', NOBODY, 1)),
+    'a confirmed order whose only payment is being taken back',
+    sql(`update aftercommit.payments set undone_at = now() where order_id = $1`, PAID),
   ],
+  [
+    'INV-PAY-NET',
+    'an order that was paid with another currency',
+    (clean) => clean.payments.forEach((entry) => entry['orderId'] === PAID && (entry['currency'] = 'USD')),
+  ],
+  [
+    'INV-PAY-NET',
+    'a payment status that forgets the refund',
+    sql(`update aftercommit.orders set payment_status = 'PAID' where order_id = $1`, PAID),
+  ],
+  [
+    'INV-PAY-NET',
+    'money of an order that is none',
+    (clean) => clean.payments.push(moved('captured', NOBODY, 1)),
+  ],
+  [
+    'INV-FULFIL',
+    'a shipment that nobody booked',
+    (clean) => remove(clean.carrier, ({ orderId, type }) => orderId === SENT && type === 'booked'),
+  ],
+  [
+    'INV-FULFIL',
+    'a second booking',
+    (clean) => clean.carrier.push(done('booked', SENT, 0, { shipmentId: nameBasedId(SENT, 'other') })),
+  ],
+  ['INV-FULFIL', 'a booking that was cancelled', (clean) => clean.carrier.push(done('cancelled', SENT))],
+  [
+    'INV-FULFIL',
+    'a parcel for an order without an address',
+    (clean) => clean.carrier.push(done('booked', FREE)),
+  ],
+  [
+    'INV-FULFIL',
+    'a delivery that the carrier knows nothing of',
+    (clean) => remove(clean.carrier, ({ type }) => type === 'delivered' || type === 'shipped'),
+  ],
+  [
+    'INV-FULFIL',
+    'points that nobody awarded',
+    (clean) => remove(clean.points, ({ orderId }) => orderId === PAID),
+  ],
+  ['INV-FULFIL', 'points twice', (clean) => clean.points.push(done('awarded', PAID, 0, { points: 20 }))],
+  [
+    'INV-FULFIL',
+    'other points than were earned',
+    (clean) => clean.points.forEach((entry) => entry['orderId'] === PAID && (entry['points'] = 21)),
+  ],
+  [
+    'INV-FULFIL',
+    'points of a paid order that were taken back',
+    (clean) => clean.points.push(done('reversed', PAID, 0, { points: 20 })),
+  ],
+  [
+    'INV-FULFIL',
+    'a cart that is still full',
+    (clean) => remove(clean.cart, ({ orderId }) => orderId === SENT),
+  ],
+  ['INV-FULFIL', 'a cart that was given back', (clean) => clean.cart.push(done('restored', SENT))],
+  ['INV-FULFIL', 'points for an order that is none', (clean) => clean.points.push(done('awarded', NOBODY))],
+  [
+    'INV-FULFIL',
+    'points before the order is paid',
+    sql(`update aftercommit.orders set status = 'PENDING_PAYMENT' where order_id = $1`, PAID),
+  ],
+  ['INV-COMP', 'a booking that lives', (clean) => remove(clean.carrier, ({ type }) => type === 'cancelled')],
+  ['INV-COMP', 'goods of an undone order that left', (clean) => clean.carrier.push(done('shipped', BACK))],
+  ['INV-COMP', 'points that stayed', (clean) => remove(clean.points, ({ type }) => type === 'reversed')],
+  [
+    'INV-COMP',
+    'points that were taken back twice',
+    (clean) => clean.points.push(done('reversed', BACK, 2, { points: 10 })),
+  ],
+  ['INV-COMP', 'a cart that stayed empty', (clean) => remove(clean.cart, ({ type }) => type === 'restored')],
+  [
+    'INV-COMP',
+    'an undo before the one that comes first',
+    (clean) =>
+      clean.carrier.forEach((entry) => entry.type === 'cancelled' && (entry.at = atOf(clean.points, 1))),
+  ],
+  [
+    'INV-COMP',
+    'an undo after the order was told to have ended',
+    sql(`update aftercommit.outbox set created_at = $2 where aggregate_id = $1`, BACK, AT),
+  ],
+  [
+    'INV-COMP',
+    'points for an order that was never confirmed',
+    (clean) =>
+      clean.points.push(...['awarded', 'reversed'].map((type) => done(type, UNDONE, 0, { points: 1 }))),
+  ],
+  ...[`pay:${paymentOf(UNDONE)}`, `ship:${shipmentOf(BACK)}`, `points:${entryOf(BACK)}`, `cart:${BACK}`].map(
+    (step): [string, string, Plant] => [
+      'INV-COMP',
+      `${step.split(':')[0]} that happened though it was fenced`,
+      sql(
+        `insert into aftercommit.step_receipts (order_id, step, op, state) values ($1, $2, 'do', 'fenced')`,
+        step.startsWith('pay') ? UNDONE : BACK,
+        step,
+      ),
+    ],
+  ),
   [
     'INV-PII',
     'the phone number in an event',

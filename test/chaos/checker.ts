@@ -1,11 +1,14 @@
 import type { Evidence, Invariant, Violation } from './evidence';
 import { noLoss, noPhantom } from './invariants/deliveries';
 import { noNotifyRollback, notifyAccounted, notifyOne } from './invariants/notifications';
-import { live, oneOrder, outbox, stock, terminal } from './invariants/orders';
+import { comp } from './invariants/compensations';
+import { fulfil } from './invariants/fulfilment';
+import { live, oneOrder, stock } from './invariants/orders';
 import { payNet, payOne } from './invariants/payments';
+import { outbox, terminal } from './invariants/transitions';
 import { nonVacuous, pii } from './invariants/run';
 
-export { readLog, type Evidence, type Violation } from './evidence';
+export { readLog, readLogs, type Evidence, type Violation } from './evidence';
 
 /** Every invariant that is checked once the system is at rest. Source: reliability, section 1. */
 export const INVARIANTS: readonly Invariant[] = [
@@ -21,6 +24,8 @@ export const INVARIANTS: readonly Invariant[] = [
   notifyAccounted,
   payOne,
   payNet,
+  fulfil,
+  comp,
   pii,
   nonVacuous,
 ];

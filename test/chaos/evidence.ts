@@ -24,11 +24,12 @@ export interface Violation {
   detail: string;
 }
 
-export interface Evidence {
+/** Whose logs there are: the simulated systems of others. */
+export const LOGS = ['twilio', 'payments', 'carrier', 'points', 'cart', 'sink'] as const;
+export type Logs = Record<(typeof LOGS)[number], LogEntry[]>;
+
+export interface Evidence extends Logs {
   database: Database;
-  twilio: LogEntry[];
-  payments: LogEntry[];
-  sink: LogEntry[];
   /** Idempotency keys that orders were asked for with, without quotes; absent: not checked. */
   keys?: { caller: string; key: string }[];
   /** A phone number that must be nowhere but in its own column. */
@@ -64,6 +65,10 @@ export function readLog(file: string): LogEntry[] {
         return [];
       }
     });
+}
+
+export function readLogs(files: Record<(typeof LOGS)[number], string>): Logs {
+  return Object.fromEntries(LOGS.map((name) => [name, readLog(files[name])])) as Logs;
 }
 
 /** RFC 9562, version 5. */

@@ -5,9 +5,8 @@ import {
   type ClaimedDelivery,
   type DeliveryResult,
 } from '../../src/database/deliveries';
-import { settleOrder } from '../../src/database/orders';
 import { putTarget, type NewTarget } from '../../src/database/targets';
-import { AT, placeOne } from './place';
+import { placeOne, settleOne } from './place';
 
 /** Stores targets of kind `log` with these names. */
 export async function logTargets(
@@ -67,6 +66,6 @@ export async function claimOf(
 /** An order with two events. */
 export async function twoEvents(pool: Pool, name: string): Promise<string> {
   const orderId = await placeOne(pool, name, 'charge');
-  await settleOrder(pool, { orderId, epoch: 1, at: AT });
+  await settleOne(pool, orderId);
   return orderId;
 }

@@ -238,3 +238,69 @@ describe('a message that is to be sent while its person is erased', () => {
     expect(await tablesWith(phoneHash(phone))).toEqual([]);
   });
 });
+
+describe('a customer to whom goods are to be sent', () => {
+  const shipping = {
+    name: 'A Person',
+    line1: '1 Street',
+    postalCode: '10115',
+    city: 'Berlin',
+    country: 'DE',
+  };
+  const setShipment = (orderId: string, state: string): Promise<unknown> =>
+    pool.query('update aftercommit.shipments set state = $2 where order_id = $1', [orderId, state]);
+
+  it('is erased once the carrier knows the address, and then no row of ours has it', async () => {
+    const customerId = 'cus_to_be_sent';
+    const orderId = await placeOne(pool, 'to be sent', 'none', { customerId, shipping });
+
+    expect(await erase(customerId)).toBe('undecided');
+    expect(await readContact(pool, orderId)).not.toBeNull();
+    await setShipment(orderId, 'BOOKED');
+    expect(await erase(customerId)).toBe('erased');
+
+    expect(await readContact(pool, orderId)).toBeNull();
+    expect(await tablesWith('Berlin')).toEqual([]);
+  });
+
+  it.each(['REFUSED', 'CANCELLED', 'DELIVERED'])('is erased when the shipment is %s', async (state) => {
+    const customerId = `cus_${state}`;
+    await setShipment(await placeOne(pool, state, 'none', { customerId, shipping }), state);
+
+    expect(await erase(customerId)).toBe('erased');
+  });
+
+  it('is not erased while the order may still be paid for, and is once it is over', async () => {
+    const customerId = 'cus_not_paid';
+    const orderId = await placeOne(pool, 'not paid', 'wait', { customerId, shipping });
+
+    expect(await erase(customerId)).toBe('undecided');
+    await pool.query(`update aftercommit.orders set status = 'EXPIRED' where order_id = $1`, [orderId]);
+
+    expect(await erase(customerId)).toBe('erased');
+  });
+
+  it('keeps the address of an order that comes while the erasure runs', async () => {
+    const customerId = 'cus_comes_back';
+    const old = await placeOne(pool, 'old one', 'none', { customerId });
+    const holder = await pool.connect();
+    await holder.query('begin');
+    // The erasure has looked, and waits for a row that it is about to delete.
+    await holder.query('select 1 from aftercommit.order_contacts where order_id = $1 for update', [old]);
+
+    const erasing = erase(customerId);
+    await waitFor('the erasure waits for the row', async () => {
+      const { rowCount } = await pool.query(
+        `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+      );
+      return rowCount !== 0;
+    });
+    const fresh = await placeOne(pool, 'fresh one', 'none', { customerId, shipping });
+    await holder.query('commit');
+    holder.release();
+
+    expect(await erasing).toBe('erased');
+    expect(await readContact(pool, old)).toBeNull();
+    expect(await readContact(pool, fresh)).not.toBeNull();
+  });
+});

@@ -163,6 +163,7 @@ describe('aftercommit.enqueue_workflow', () => {
       workflowIds.redrive('1'),
       workflowIds.backlog({ rule: '1' }),
       workflowIds.targetTest({ target: '1', testId: '1' }),
+      workflowIds.reconciliation('1'),
     ];
     expect(ids).toHaveLength(Object.keys(workflowIds).length);
     for (const id of ids) {

@@ -1,18 +1,14 @@
-import {
-  closeTransaction,
-  endOrder,
-  placeOrders,
-  readOrder,
-  readProgress,
-  settleOrder,
-} from '../../src/database/orders';
+import { closeTransaction, placeOrders, readProgress } from '../../src/database/orders';
+import { endOrder } from '../../src/database/order-endings';
+import { settleOrder } from '../../src/database/order-settling';
+import { readOrder } from '../../src/database/order-views';
 import { listEvents } from '../../src/database/events';
 import { readStock, setAvailable } from '../../src/database/inventory';
 import { acceptRequest, readRequest } from '../../src/database/requests';
 import { uuidV5 } from '../../src/database/ids';
 import type { OrderRequest, PaymentMode } from '../../src/domain/orders';
 import { createTestDatabase, type TestDatabase } from '../support/database';
-import { phoneHash } from './place';
+import { captureOne, phoneHash } from './place';
 
 const NAMESPACE = '00000000-0000-4000-8000-000000000000';
 const PLACES = { temporalUiUrl: null, namespace: 'default' };
@@ -175,12 +171,15 @@ describe('settling and ending', () => {
   it('turns a reservation into a sale once', async () => {
     await stock('I', 5);
     const orderId = await place('settled', request('I', 2, 'charge'));
+    await captureOne(database.pool, orderId);
 
     const settled = await Promise.all(
-      [1, 2, 3].map(() => settleOrder(database.pool, { orderId, epoch: 1, at: AT })),
+      [1, 2, 3].map(() => settleOrder(database.pool, { orderId, epoch: 1, at: AT, earnsPoints: true })),
     );
 
-    expect(settled).toEqual([true, true, true]);
+    const points = { entryId: expect.any(String) as string, state: 'INTENDED' };
+    const outcome = { settled: true, fulfilment: { shipment: null, points, cart: null } };
+    expect(settled).toEqual([outcome, outcome, outcome]);
     expect(await readStock(database.pool, 'I')).toMatchObject({ available: 3, reserved: 0, sold: 2 });
     const events = await listEvents(database.pool, { orderId, limit: 10 });
     expect(events.data.map((event) => event['detail-type']).sort()).toEqual([
@@ -200,7 +199,10 @@ describe('settling and ending', () => {
       status: 'FAILED',
       payment: { status: 'FAILED' },
     });
-    expect(await settleOrder(database.pool, { orderId, epoch: 1, at: AT })).toBe(false);
+    expect(await settleOrder(database.pool, { orderId, epoch: 1, at: AT, earnsPoints: true })).toEqual({
+      settled: false,
+      code: 'order_closed',
+    });
   });
 
   it('has one winner when settling and ending race', async () => {
@@ -208,10 +210,11 @@ describe('settling and ending', () => {
     const ids = await Promise.all(
       Array.from({ length: 20 }, (_, n) => place(`race ${n}`, request('K', 1, 'charge'))),
     );
+    await Promise.all(ids.map((orderId) => captureOne(database.pool, orderId)));
 
     await Promise.all(
       ids.flatMap((orderId) => [
-        settleOrder(database.pool, { orderId, epoch: 1, at: AT }),
+        settleOrder(database.pool, { orderId, epoch: 1, at: AT, earnsPoints: true }),
         endOrder(database.pool, { orderId, epoch: 1, at: AT, ending }).catch(() => undefined),
       ]),
     );
@@ -230,11 +233,16 @@ describe('settling and ending', () => {
   it('refuses a run of an older epoch', async () => {
     await stock('L', 5);
     const orderId = await place('epoch', request('L', 1, 'charge'));
+    await captureOne(database.pool, orderId);
     await database.pool.query('update aftercommit.orders set epoch = 2 where order_id = $1', [orderId]);
 
-    await expect(settleOrder(database.pool, { orderId, epoch: 1, at: AT })).rejects.toMatchObject({
+    await expect(
+      settleOrder(database.pool, { orderId, epoch: 1, at: AT, earnsPoints: true }),
+    ).rejects.toMatchObject({
       code: 'epoch_conflict',
     });
-    await expect(settleOrder(database.pool, { orderId, epoch: 2, at: AT })).resolves.toBe(true);
+    await expect(
+      settleOrder(database.pool, { orderId, epoch: 2, at: AT, earnsPoints: true }),
+    ).resolves.toMatchObject({ settled: true });
   });
 });

@@ -63,6 +63,21 @@ describe('a payment', () => {
     expect(after).toMatchObject({ state: 'CAPTURED', authorizationId: 'a', capturedMinor: 2000 });
   });
 
+  it('keeps the reason of a decline when the webhook of its void comes first', async () => {
+    const ids = await payment('void told first');
+    await intendPayment(database.pool, ids);
+    const before = await readPayment(database.pool, ids.paymentId);
+    await recordPayment(database.pool, before, { state: 'VOIDED', authorizationId: 'a' });
+
+    const after = await recordPayment(database.pool, before, {
+      state: 'DECLINED',
+      authorizationId: 'a',
+      errorCode: 'requires_action',
+    });
+
+    expect(after).toMatchObject({ state: 'DECLINED', errorCode: 'requires_action' });
+  });
+
   it('takes the next key once when two notice the same failure', async () => {
     const ids = await payment('key');
     const before = await readPayment(database.pool, ids.paymentId);

@@ -6,8 +6,8 @@ import { deleteConnection, openConnection, putConnection } from '../../src/datab
 import { claimDeliveries, nextDeliveryInMs, postponeDeliveries } from '../../src/database/deliveries';
 import { listDeliveries } from '../../src/database/delivery-views';
 import { dueWorkflowStarts, recordStartFailed, recordWorkflowStarted } from '../../src/database/enqueued';
-import { listEvents, publishEvent, unpublishedAggregates } from '../../src/database/events';
-import { uuidV5 } from '../../src/database/ids';
+import { listEvents, publishEvent } from '../../src/database/events';
+import { shipmentIdOf, uuidV5 } from '../../src/database/ids';
 import { readInstallation } from '../../src/database/installation';
 import { setAvailable } from '../../src/database/inventory';
 import { createLagReader } from '../../src/database/lag';
@@ -35,23 +35,57 @@ import {
 import { putPreferences, readWishes, setOptOut } from '../../src/database/preferences';
 import { recordReport } from '../../src/database/provider-reports';
 import { putTemplate, readTemplate } from '../../src/database/templates';
-import { beginEnding, closeTransaction, endOrder, placeOrders } from '../../src/database/orders';
-import { listOrders, readOrder, settleOrder, storeAnswer } from '../../src/database/orders';
+import {
+  fenceStep,
+  intendStep,
+  readFulfilment,
+  recordStep,
+  recordUndone,
+} from '../../src/database/fulfilment';
+import { beginEnding, endOrder } from '../../src/database/order-endings';
+import { settleOrder } from '../../src/database/order-settling';
+import { listOrders, readOrder } from '../../src/database/order-views';
+import { closeTransaction, placeOrders, storeAnswer } from '../../src/database/orders';
 import { parkStep, unparkStep } from '../../src/database/parked';
+import { resolveParked, resolveParkedByFilter } from '../../src/database/parked-decisions';
 import { createPool, type Pool } from '../../src/database/pool';
-import { purgeEvents } from '../../src/database/purge';
+import { asOnlyPurge, purgeBatch } from '../../src/database/purge';
+import {
+  beginReconciliation,
+  finishReconciliation,
+  requestReconciliation,
+} from '../../src/database/reconciliation';
+import { raiseEpoch } from '../../src/database/reconciliation-candidates';
+import { suspects } from '../../src/database/reconciliation-detectors';
+import { mendInDatabase, parkFinding } from '../../src/database/reconciliation-repairs';
+import { listFindings, readReconciliation } from '../../src/database/reconciliation-views';
 import { createRedrive, redriveDelivery, takeUpDeadLetters } from '../../src/database/redrives';
-import { readRefund, requestRefund, settleRefund } from '../../src/database/refunds';
+import {
+  failRefund,
+  listRefunds,
+  parkRefund,
+  readRefund,
+  requestRefund,
+  requestUndo,
+  settleRefund,
+} from '../../src/database/refunds';
 import { advanceReplay, commandReplay, createReplay } from '../../src/database/replays';
 import { acceptRequest } from '../../src/database/requests';
 import { routeEvents } from '../../src/database/routing';
 import { deleteRule, listRules, putRule, setRuleState } from '../../src/database/rules';
+import { announceDecline, requestPayment } from '../../src/database/payment-requests';
+import { recordPaymentReport, recordShipmentReport } from '../../src/database/participant-reports';
+import { completeShipment, readShipment } from '../../src/database/shipments';
+import type { OrderRequest } from '../../src/domain/orders';
+import { RETENTION_CLASSES } from '../../src/domain/retention';
 import { createSecretBox } from '../../src/database/secrets';
 import { takeShare } from '../../src/database/target-rates';
 import { deleteTarget, disableTarget, setTargetState } from '../../src/database/targets';
 import { readTimeline } from '../../src/database/timeline';
+import { DETECTOR_NAMES, detectorOf } from '../../src/domain/reconciliation';
 import { createTestDatabase, silentLog, type TestDatabase } from '../support/database';
 import { claimOf, dead, delivered, logTargets, record } from './bus-fixtures';
+import { ADDRESS, paymentReport, shipmentReport } from './order-fixtures';
 import { AT, captureOne, phoneHash } from './place';
 
 /** The roles of docs/deployment-security.md, made by the very statements of that page. */
@@ -110,7 +144,7 @@ const DENIED = /permission denied/;
 const page = { limit: 10 };
 
 /** An order as it comes about: asked for by the API, committed by a worker. */
-async function place(name: string): Promise<string> {
+async function place(name: string, more: Partial<OrderRequest> = {}): Promise<string> {
   const orderId = uuidV5('00000000-0000-4000-8000-000000000000', name);
   await setAvailable(api, { sku: name, available: 10, actor: 'test', reason: 'test' });
   const request = {
@@ -118,10 +152,11 @@ async function place(name: string): Promise<string> {
     lines: [{ sku: name, quantity: 1, unitPriceMinor: 1000 }],
     currency: 'EUR',
     payment: { mode: 'charge' as const, method: 'tok_visa' },
+    ...more,
   };
   await acceptRequest(api, { orderId, caller: 'test', fingerprint: name, body: request });
   const [placed] = await placeOrders(worker, [{ orderId, caller: 'test', request }], {
-    at: AT,
+    at: new Date().toISOString(),
     places,
     phoneHash,
   });
@@ -180,10 +215,18 @@ describe('the role of the API', () => {
   });
 
   it('reads no phone number and writes nothing that workers write', async () => {
-    await expect(api.query('select phone from aftercommit.order_contacts')).rejects.toThrow(DENIED);
+    for (const column of ['phone', 'shipping'])
+      await expect(api.query(`select ${column} from aftercommit.order_contacts`)).rejects.toThrow(DENIED);
     for (const change of [
-      `update aftercommit.orders set status = 'CONFIRMED'`,
-      `update aftercommit.payments set captured_minor = 0`,
+      `update aftercommit.orders set total_minor = 0`,
+      `update aftercommit.orders set customer_id = 'cus_2'`,
+      `update aftercommit.order_lines set quantity = 1`,
+      `update aftercommit.payments set amount_minor = 0`,
+      `update aftercommit.payments set refunded_minor = 0`,
+      `update aftercommit.refunds set state = 'DONE'`,
+      `update aftercommit.shipments set order_id = gen_random_uuid()`,
+      `insert into aftercommit.shipments (shipment_id, order_id, created_at, updated_at)
+       values (gen_random_uuid(), gen_random_uuid(), now(), now())`,
       `update aftercommit.deliveries set target_name = 'elsewhere'`,
       `insert into aftercommit.delivery_attempts (delivery_id, n, started_at) values (gen_random_uuid(), 1, now())`,
       `update aftercommit.outbox set payload = '{}'`,
@@ -194,12 +237,78 @@ describe('the role of the API', () => {
   });
 });
 
+describe('the role of the API, for those who come by themselves', () => {
+  it('takes payments, and what the gateway tells of them', async () => {
+    const orderId = await place('awaited', { payment: { mode: 'wait' } });
+    const ids = ['first', 'second'].map((name) => ({ orderId, paymentId: uuidV5(orderId, name) }));
+    const [first, second] = [ids[0]!, ids[1]!];
+    const tell = (payment: typeof first, change: 'DECLINED' | 'CAPTURED') =>
+      recordPaymentReport(api, paymentReport(payment, { change, amountMinor: 1000 }));
+    await requestPayment(api, { ...first, method: 'tok_visa', fingerprint: 'f' });
+
+    expect(await tell(first, 'DECLINED')).toEqual({ wakeOrder: orderId, giveBack: null });
+    expect(await tell(second, 'CAPTURED')).toEqual({ wakeOrder: orderId, giveBack: null });
+    const { giveBack } = await tell({ orderId, paymentId: randomUUID() }, 'CAPTURED');
+    expect(await requestUndo(api, giveBack!)).not.toBeNull();
+    await recordPaymentReport(api, paymentReport({ orderId: randomUUID(), paymentId: randomUUID() }));
+
+    expect(await settleOrder(worker, { orderId, epoch: 1, at: AT, earnsPoints: true })).toMatchObject({
+      settled: true,
+    });
+  });
+
+  it('takes what the carrier tells', async () => {
+    const orderId = await place('tracked', { payment: { mode: 'none' }, shipping: ADDRESS });
+
+    for (const state of ['SHIPPED', 'DELIVERED'] as const)
+      await recordShipmentReport(api, shipmentReport(shipmentIdOf(orderId), state));
+
+    expect(await readOrder(api, orderId, places)).toMatchObject({ status: 'COMPLETED' });
+  });
+});
+
 describe('the role of the worker', () => {
+  it('ships, awards points and clears the cart, and takes all of it back', async () => {
+    const orderId = await place('fulfilled', { shipping: ADDRESS, cartId: 'cart_1' });
+    await captureOne(worker, orderId);
+    await settleOrder(worker, { orderId, epoch: 1, at: AT, earnsPoints: true });
+    const steps = ['shipment', 'points', 'cart'] as const;
+
+    for (const step of steps) {
+      expect(await intendStep(worker, step, orderId)).toBe(true);
+      await recordStep(worker, step, orderId, { kind: 'done' });
+    }
+    expect(await readShipment(worker, orderId)).toMatchObject({ state: 'BOOKED', address: ADDRESS });
+    for (const step of steps) {
+      expect(await fenceStep(worker, step, orderId)).toBe(true);
+      await recordUndone(worker, step, orderId);
+    }
+
+    expect(await readFulfilment(worker, orderId)).toMatchObject({
+      shipment: { state: 'CANCELLED' },
+      points: { state: 'REVERSED' },
+      cart: { state: 'RESTORED' },
+    });
+  });
+
+  it('tells of declined payments, and looks after the goods', async () => {
+    const orderId = await place('declined', { payment: { mode: 'wait' } });
+    const step = { orderId, epoch: 1, at: AT, paymentId: randomUUID(), code: 'card_declined' };
+    await announceDecline(worker, step);
+    const shipped = await place('by hand', { payment: { mode: 'none' }, shipping: ADDRESS });
+
+    await completeShipment(worker, { orderId: shipped, at: AT });
+
+    expect(await readOrder(api, shipped, places)).toMatchObject({ status: 'COMPLETED' });
+  });
+
   it('carries orders to their end', async () => {
     const [paid, ended, never] = [await place('paid'), await place('ended'), randomUUID()];
 
     await captureOne(worker, paid);
-    expect(await settleOrder(worker, { orderId: paid, epoch: 1, at: AT })).toBe(true);
+    expect(await settleOrder(worker, { orderId: paid, epoch: 1, at: AT, earnsPoints: true })).toMatchObject({
+      settled: true,
+    });
     const refundId = randomUUID();
     const refund = { refundId, orderId: paid, amountMinor: 300, reason: null, restock: false };
     await requestRefund(api, { ...refund, actor: 'test', fingerprint: 'f' });
@@ -211,13 +320,24 @@ describe('the role of the worker', () => {
     expect(await closeTransaction(worker, never)).toMatchObject({ code: 'transaction_closed' });
     await parkStep(worker, { orderId: paid, step: 's', reason: 'r', workflowId: 'w' });
     await unparkStep(worker, { orderId: paid, step: 's' });
+    const lines = [{ sku: 'paid', amountMinor: 100 }];
+    const ofLine = { ...refund, refundId: randomUUID(), amountMinor: null, lines, actor: 'test' };
+    await requestRefund(api, { ...ofLine, fingerprint: 'f' });
+    await parkRefund(worker, { refundId: ofLine.refundId, code: 'refund_refused' });
+    const { parkedId } = await parkStep(worker, { orderId: paid, step: 't', reason: 'r', workflowId: 'w' });
+    const verdict = { decision: 'fail', reason: 'r', actor: 'test' } as const;
+    expect(await resolveParked(api, parkedId, verdict)).toMatchObject({ step: { decision: 'fail' } });
+    expect(await resolveParkedByFilter(api, { reason: 'r' }, verdict)).toMatchObject({ remaining: 0 });
+    expect(await failRefund(worker, ofLine.refundId)).toBe('FAILED');
+    expect((await listRefunds(api, { orderId: paid, ...page })).data).toHaveLength(2);
+    expect(await closeTransaction(api, paid)).toMatchObject({ decision: 'committed' });
     expect(await readContact(worker, paid)).toEqual({ id: 'cus_1', phone: '+14155550100' });
   });
 
   it('tells people, and finds out what became of it', async () => {
     const orderId = await place('told');
     await captureOne(worker, orderId);
-    await settleOrder(worker, { orderId, epoch: 1, at: AT });
+    await settleOrder(worker, { orderId, epoch: 1, at: AT, earnsPoints: true });
     const [first] = await messagesOf(worker, { orderId });
     const { attemptId, notificationId } = first!;
     await recordUnsent(worker, { attemptId, claimedBy: 'me', sends: 1, retryInMs: 0, code: 'later' });
@@ -261,7 +381,7 @@ describe('the role of the worker', () => {
   it("remembers and forgets a person's wishes", async () => {
     const orderId = await place('wishes');
     await captureOne(worker, orderId);
-    await settleOrder(worker, { orderId, epoch: 1, at: AT });
+    await settleOrder(worker, { orderId, epoch: 1, at: AT, earnsPoints: true });
     const wishes = { channels: null, language: 'de', timeZone: null, quietHours: null };
     await putPreferences(api, { customerId: 'cus_1', preferences: wishes, actor: 'test' });
     await setOptOut(api, { customerId: 'cus_1', channel: 'sms', isOptedOut: true, actor: 'test' });
@@ -289,10 +409,17 @@ describe('the role of the worker', () => {
     });
   });
 
-  it('removes events that are older than their retention, and nothing else', async () => {
-    expect(await purgeEvents(worker, '2000-01-01T00:00:00.000Z', 10)).toBe(0);
-    await expect(purgeEvents(api, '2000-01-01T00:00:00.000Z', 10)).rejects.toThrow(DENIED);
-  });
+  it.each(RETENTION_CLASSES)(
+    'removes %s that are older than their retention, and nothing else',
+    async (of) => {
+      const batch = { of, before: '2000-01-01T00:00:00.000Z', limit: 10, after: null };
+      expect(await asOnlyPurge(worker, (client) => purgeBatch(client, batch))).toEqual({
+        removed: 0,
+        after: null,
+      });
+      await expect(purgeBatch(api, batch)).rejects.toThrow(DENIED);
+    },
+  );
 
   it('delivers, replays and redrives what the API asks for', async () => {
     await logTargets(api, ['role']);
@@ -342,7 +469,29 @@ describe('the role of the worker', () => {
     expect(await dueWorkflowStarts(worker, 9)).toHaveLength(1);
     await recordStartFailed(worker, 'start-1', 'no');
     await recordWorkflowStarted(worker, 'start-1');
-    expect(await unpublishedAggregates(worker, new Date().toISOString(), 9)).not.toEqual([]);
+  });
+
+  it('reconciles, and leaves its report to the API', async () => {
+    const [orderId, reconciliationId] = [await place('reconciled'), randomUUID()];
+    const run = { reconciliationId, kind: 'full', dryRun: false } as const;
+    await requestReconciliation(api, { ...run, actor: 'test', fingerprint: 'f' });
+    expect(await beginReconciliation(worker, { ...run, actor: 'test' })).toBe(true);
+    await database.pool.query(
+      `update aftercommit.inventory set reserved = reserved + 1, available = available - 1 where sku = 'reconciled'`,
+    );
+    const looking = { now: new Date(), graceMs: -1_000, eventsSince: AT, onlyNew: true };
+    const asked = DETECTOR_NAMES.filter((name) => detectorOf(name).source === 'database');
+    for (const detector of asked) await suspects(worker, { ...looking, detector }).next();
+    const leak = { subject: 'sku:reconciled', orderId: null, detail: {} };
+    expect(
+      await mendInDatabase(worker, { reconciliationId, at: AT }, { ...leak, detector: 'leaked_reservation' }),
+    ).toBe('repaired');
+    await parkFinding(worker, reconciliationId, { ...leak, detector: 'reservation_short' });
+    expect(await raiseEpoch(worker, { orderId, epoch: 1 })).toBe(true);
+    await finishReconciliation(worker, { reconciliationId, unread: [] });
+
+    expect(await readReconciliation(api, reconciliationId)).toMatchObject({ state: 'COMPLETED', found: 2 });
+    expect((await listFindings(api, { reconciliationId, ...page })).data).toHaveLength(2);
   });
 
   it('changes no rule, connection or address, and forgets nothing', async () => {

@@ -62,7 +62,7 @@ describe('the default set', () => {
     ['order.confirmed', 'Order #5b0c9d9e-6a5f-5b0e-9c1f-0c8d5a3f7e21 confirmed.'],
     [
       'order.payment_failed',
-      'Payment for order #5b0c9d9e-6a5f-5b0e-9c1f-0c8d5a3f7e21 failed. Nothing was charged.',
+      'Payment for order #5b0c9d9e-6a5f-5b0e-9c1f-0c8d5a3f7e21 failed. Anything taken goes back to you.',
     ],
     ['order.cancelled', 'Order #5b0c9d9e-6a5f-5b0e-9c1f-0c8d5a3f7e21 cancelled.'],
     ['order.refunded', 'Order #5b0c9d9e-6a5f-5b0e-9c1f-0c8d5a3f7e21: EUR 5.00 refunded.'],

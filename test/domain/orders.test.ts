@@ -70,7 +70,13 @@ describe('an order', () => {
   ] as const)('%s is terminal: %p', (status, terminal) => expect(isTerminal(status)).toBe(terminal));
 
   it('gives its events no personal data and always the same bytes', () => {
-    const detail = orderDetail({ orderId: 'o', customerId: 'cus_1', lines, currency: 'EUR' });
+    const detail = orderDetail({
+      orderId: 'o',
+      customerId: 'cus_1',
+      lines,
+      currency: 'EUR',
+      paymentMode: 'none',
+    });
     const event = {
       id: 'e',
       source: 's',

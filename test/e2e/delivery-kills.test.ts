@@ -187,6 +187,10 @@ describe('a worker that is killed', () => {
     await stack.database.pool.query(
       `update aftercommit.outbox set created_at = created_at - interval '1 hour' where subject = 'late-1'`,
     );
+    await stack.database.pool.query(
+      `update aftercommit.workflow_starts
+       set created_at = created_at - interval '1 hour', next_attempt_at = next_attempt_at - interval '1 hour' where workflow_id = 'late-1'`,
+    );
 
     await stack.temporal.schedule.getHandle('reconcile-light').trigger();
 

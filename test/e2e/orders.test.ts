@@ -118,7 +118,7 @@ describe('an order', () => {
     expect(await stockOf(sku)).toEqual({ sku, available: 5, reserved: 0, sold: 0 });
     expect(money(orderId, 'captured')).toEqual([]);
     await published(orderId, ['order.placed', 'order.payment_failed']);
-    await told(orderId, [`Payment for order #${orderId} failed. Nothing was charged.`]);
+    await told(orderId, [`Payment for order #${orderId} failed. Anything taken goes back to you.`]);
   });
 
   it('that wants more than there is is refused, leaves nothing behind and is refused again byte for byte', async () => {
@@ -348,9 +348,10 @@ describe('what can be seen', () => {
     await published(orderId, ['order.placed', 'order.confirmed']);
     await told(orderId, [`Order #${orderId} confirmed.`]);
 
-    const { body, text } = await waitFor('the end of the message is in the timeline', async () => {
+    const { body, text } = await waitFor('the end of message and points is in the timeline', async () => {
       const answer = await stack.request('GET', `/v1/orders/${orderId}/timeline`);
-      return answer.text.includes('notification.ended') && answer;
+      const ends = ['notification.ended', 'points.awarded'];
+      return ends.every((end) => answer.text.includes(end)) && answer;
     });
 
     const entries = body['data'] as { at: string; type: string }[];
@@ -365,6 +366,8 @@ describe('what can be seen', () => {
       'event.committed': 2,
       'payment.intended': 1,
       'payment.captured': 1,
+      'points.intended': 1,
+      'points.awarded': 1,
       // Both events to the sink, the confirmation to the log too.
       'delivery.delivered': 3,
       'notification.accepted': 1,

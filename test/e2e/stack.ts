@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Client as TemporalClient, Connection } from '@temporalio/client';
@@ -10,7 +10,7 @@ import { untilPolled } from '../../src/dev/pollers';
 import { startProcess, type ManagedProcess } from '../../src/dev/processes';
 import type { TemporalServer } from '../../src/dev/temporal-server';
 import { setUpTemporal } from '../../src/setup';
-import { check, readLog, type Violation } from '../chaos/checker';
+import { check, readLogs, type Violation } from '../chaos/checker';
 import type { Counts } from '../chaos/evidence';
 import { startFaultProxy, type FaultProxy } from '../chaos/fault-proxy';
 import { createTestDatabase, type TestDatabase } from '../support/database';
@@ -23,7 +23,7 @@ const PROGRAMS = path.resolve(__dirname, '../../dist');
 /** The phone number that must be found nowhere but where it belongs. Valid and nobody's: 555-0100 to 0199 are for fiction. */
 export const PHONE_CANARY = '+14155550187';
 
-const FAKES = ['twilio', 'payments', 'sink'] as const;
+const FAKES = ['twilio', 'payments', 'carrier', 'points', 'cart', 'sink'] as const;
 export type Fake = (typeof FAKES)[number];
 
 /** Each link runs through a proxy of its own, so that a fault hits one process and not the other. */
@@ -31,6 +31,10 @@ export interface Links {
   workerDatabase: FaultProxy;
   workerTemporal: FaultProxy;
   workerTwilio: FaultProxy;
+  workerPayments: FaultProxy;
+  workerCarrier: FaultProxy;
+  workerPoints: FaultProxy;
+  workerCart: FaultProxy;
   apiDatabase: FaultProxy;
   apiTemporal: FaultProxy;
 }
@@ -40,6 +44,11 @@ export interface StackOptions {
   withLinks?: boolean;
   /** How late the gateway answers `tok_timeout_then_success`. Default 2,500 ms. */
   lateMs?: number;
+  /**
+   * Whether payments and carrier tell the API by webhooks from the start. Default true; `controlFake` changes it, and
+   * loses, doubles and delays them.
+   */
+  webhooks?: boolean;
   /** Further settings of API and worker. */
   settings?: Record<string, string>;
 }
@@ -106,6 +115,11 @@ export interface NewOrder {
   channels?: string[];
   /** A payment method makes it `charge`. */
   method?: string;
+  /** Makes it `wait`: it is to be paid within this time. */
+  deadlineSeconds?: number;
+  /** Where it goes; without it the order does not ship. */
+  shipping?: Record<string, string>;
+  cartId?: string;
   /** `Prefer: wait=N`, seconds. */
   wait?: number;
 }
@@ -141,6 +155,8 @@ class StackBuilder {
   /** Undone in the opposite order. */
   readonly #stops: (() => Promise<unknown>)[] = [];
   readonly #taken = new Set<number>();
+  /** Signs what payments and carrier tell. */
+  readonly #webhookSecret = `whsec_${randomBytes(32).toString('base64')}`;
   #environment: Record<string, string> = {};
   #worker: ManagedProcess | null = null;
   #starts = 0;
@@ -150,17 +166,24 @@ class StackBuilder {
   }
 
   async start(): Promise<Stack> {
-    const [database, temporalServer, twilio, payments, sink] = await settle([
+    const port = await this.#port();
+    const [database, temporalServer, twilio, payments, carrier, points, cart, sink] = await settle([
       this.#own(createTestDatabase(), (made) => made.drop()),
       this.#own(startLocalTemporal({ ui: false }), (server) => server.stop()),
       this.#startFake('twilio'),
-      this.#startFake('payments', ['--late-ms', String(this.#options.lateMs ?? 2_500)]),
+      this.#startFake('payments', [
+        ...['--late-ms', String(this.#options.lateMs ?? 2_500)],
+        ...this.#webhooksTo('payments', port),
+      ]),
+      this.#startFake('carrier', this.#webhooksTo('carrier', port)),
+      this.#startFake('points'),
+      this.#startFake('cart'),
       this.#startFake('sink'),
     ] as const);
-    const fakeUrls = { twilio, payments, sink };
-    const links = await this.#makeLinks({ database: database.url, temporal: temporalServer.address, twilio });
-    const port = await this.#port();
-    this.#environment = environmentOf(this.#options, port, fakeUrls);
+    const fakeUrls = { twilio, payments, carrier, points, cart, sink };
+    const upstream = { database: database.url, temporal: `tcp://${temporalServer.address}` };
+    const links = await this.#makeLinks({ ...upstream, twilio, payments, carrier, points, cart });
+    this.#environment = environmentOf(this.#options, port, fakeUrls, this.#webhookSecret);
     const direct = { DATABASE_URL: database.url, TEMPORAL_ADDRESS: temporalServer.address };
     const config = readConfig({ ...this.#environment, ...direct });
     await setUpTemporal(config);
@@ -260,6 +283,14 @@ class StackBuilder {
     return path.join(this.#directory, `fake-${fake}.jsonl`);
   }
 
+  #webhooksTo(route: 'payments' | 'carrier', apiPort: number): string[] {
+    const file = path.join(this.#directory, 'webhook-secret');
+    writeFileSync(file, this.#webhookSecret, { mode: 0o600 });
+    const url = `http://127.0.0.1:${apiPort}/webhooks/${route}`;
+    const to = this.#options.webhooks === false ? [] : ['--webhook-url', url];
+    return ['--webhook-secrets', file, ...to];
+  }
+
   async #startFake(fake: Fake, more: string[] = []): Promise<string> {
     const port = await this.#port();
     const args = ['--port', String(port), '--log', this.#evidence(fake), ...more];
@@ -297,18 +328,21 @@ class StackBuilder {
     });
   }
 
-  async #makeLinks(upstream: { database: string; temporal: string; twilio: string }): Promise<Links> {
-    const database = addressOf(upstream.database);
-    const temporal = addressOf(`tcp://${upstream.temporal}`);
-    const twilio = addressOf(upstream.twilio);
-    const make = (to: { host: string; port: number }): Promise<FaultProxy> =>
-      this.#own(startFaultProxy(to), (proxy) => proxy.close());
+  async #makeLinks(
+    upstream: Record<'database' | 'temporal' | 'twilio' | WorkersParticipant, string>,
+  ): Promise<Links> {
+    const make = (url: string): Promise<FaultProxy> =>
+      this.#own(startFaultProxy(addressOf(url)), (proxy) => proxy.close());
     return {
-      workerDatabase: await make(database),
-      workerTemporal: await make(temporal),
-      workerTwilio: await make(twilio),
-      apiDatabase: await make(database),
-      apiTemporal: await make(temporal),
+      workerDatabase: await make(upstream.database),
+      workerTemporal: await make(upstream.temporal),
+      workerTwilio: await make(upstream.twilio),
+      workerPayments: await make(upstream.payments),
+      workerCarrier: await make(upstream.carrier),
+      workerPoints: await make(upstream.points),
+      workerCart: await make(upstream.cart),
+      apiDatabase: await make(upstream.database),
+      apiTemporal: await make(upstream.temporal),
     };
   }
 
@@ -324,7 +358,7 @@ class StackBuilder {
     return {
       DATABASE_URL: database.href,
       TEMPORAL_ADDRESS: `127.0.0.1:${links[`${name}Temporal`].port}`,
-      ...(name === 'worker' ? { AFTERCOMMIT_TWILIO_URL: `http://127.0.0.1:${links.workerTwilio.port}` } : {}),
+      ...(name === 'worker' ? participantsBehind(links) : {}),
     };
   }
 
@@ -334,6 +368,20 @@ class StackBuilder {
       describe: () => `${api.lastLines()}\n${this.#worker?.lastLines() ?? ''}`,
     });
   }
+}
+
+type WorkersParticipant = 'payments' | 'carrier' | 'points' | 'cart';
+
+/** What the worker alone calls. */
+function participantsBehind(links: Links): Record<string, string> {
+  const at = ({ port }: FaultProxy): string => `http://127.0.0.1:${port}`;
+  return {
+    AFTERCOMMIT_TWILIO_URL: at(links.workerTwilio),
+    AFTERCOMMIT_PAYMENT_URL: at(links.workerPayments),
+    AFTERCOMMIT_CARRIER_URL: at(links.workerCarrier),
+    AFTERCOMMIT_POINTS_URL: at(links.workerPoints),
+    AFTERCOMMIT_CART_URL: at(links.workerCart),
+  };
 }
 
 /** kill -9, also of one that stands still. */
@@ -347,6 +395,7 @@ function environmentOf(
   options: StackOptions,
   port: number,
   fakes: Record<Fake, string>,
+  webhookSecret: string,
 ): Record<string, string> {
   return {
     HOST: '127.0.0.1',
@@ -371,6 +420,14 @@ function environmentOf(
     AFTERCOMMIT_NOTIFY_SILENCE_SECONDS: 'whatsapp=5,sms=5,voice=5',
     AFTERCOMMIT_PAYMENT_URL: fakes.payments,
     AFTERCOMMIT_PAYMENT_TIMEOUT_MS: '1000',
+    AFTERCOMMIT_PAYMENT_WEBHOOK_SECRETS: webhookSecret,
+    AFTERCOMMIT_CARRIER_URL: fakes.carrier,
+    AFTERCOMMIT_CARRIER_TIMEOUT_MS: '1000',
+    AFTERCOMMIT_CARRIER_WEBHOOK_SECRETS: webhookSecret,
+    AFTERCOMMIT_POINTS_URL: fakes.points,
+    AFTERCOMMIT_POINTS_TIMEOUT_MS: '1000',
+    AFTERCOMMIT_CART_URL: fakes.cart,
+    AFTERCOMMIT_CART_TIMEOUT_MS: '1000',
     AFTERCOMMIT_SECRETS_KEY: randomBytes(32).toString('base64'),
     AFTERCOMMIT_ALLOW_PRIVATE_TARGETS: 'true',
     ...options.settings,
@@ -467,9 +524,7 @@ async function violationsOf(
   const checkNow = (texts: { name: string; text: string }[] = []): Promise<Violation[]> =>
     check({
       database: client,
-      twilio: readLog(logFiles.twilio),
-      payments: readLog(logFiles.payments),
-      sink: readLog(logFiles.sink),
+      ...readLogs(logFiles),
       keys: [...new Set(run.keys)].map((key) => ({ caller: CALLER, key })),
       canary: PHONE_CANARY,
       texts,
@@ -489,13 +544,20 @@ async function violationsOf(
 /** The body of `POST /v1/orders`. */
 export function orderBody(order: Omit<NewOrder, 'key'>): Record<string, unknown> {
   const { sku, quantity = 1, unitPriceMinor = 1_000, customerId = 'cus_1', phone = PHONE_CANARY } = order;
-  const { channels = ['sms'] } = order;
+  const { channels = ['sms'], shipping, cartId } = order;
   return {
     customer: { id: customerId, phone, channels },
     lines: [{ sku, quantity, unitPriceMinor }],
     currency: 'EUR',
-    payment: order.method === undefined ? { mode: 'none' } : { mode: 'charge', method: order.method },
+    payment: paymentOf(order),
+    ...(shipping === undefined ? {} : { shipping }),
+    ...(cartId === undefined ? {} : { cartId }),
   };
+}
+
+function paymentOf({ method, deadlineSeconds }: Omit<NewOrder, 'key'>): Record<string, unknown> {
+  if (deadlineSeconds !== undefined) return { mode: 'wait', deadlineSeconds };
+  return method === undefined ? { mode: 'none' } : { mode: 'charge', method };
 }
 
 /** All or the first failure, but only once every one has ended: what was started must be known before it is stopped. */

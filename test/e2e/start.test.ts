@@ -70,6 +70,9 @@ describe('npm start', () => {
     expect(output).toMatch(
       /notification\.accepted +order\.confirmed by sms \(SM[0-9a-f]{32}\), answered 201/,
     );
+    for (const name of ['Twilio', 'payments', 'carrier', 'points', 'cart']) {
+      expect((await fetch(`${addressOf(output, `fake ${name}`)}/_control`)).status).toBe(200);
+    }
     const page = /See the run in the Web UI: (\S+)/.exec(output)![1]!;
     expect((await fetch(page)).status).toBe(200);
     first.child.kill('SIGINT');

@@ -199,7 +199,15 @@ describe('the body', () => {
     ],
     ['no lines', newOrder({ lines: [] }), 422, 'invalid_value'],
     ['a phone that is none', newOrder({ customer: { id: 'c', phone: '123' } }), 422, 'invalid_value'],
-    ['the mode wait', newOrder({ payment: { mode: 'wait', deadlineSeconds: 60 } }), 422, 'invalid_value'],
+    [
+      'a deadline of no time',
+      newOrder({ payment: { mode: 'wait', deadlineSeconds: 0 } }),
+      422,
+      'invalid_value',
+    ],
+    ['wait with a method', newOrder({ payment: { mode: 'wait', method: 'tok_visa' } }), 422, 'invalid_value'],
+    ['an address without a city', newOrder({ shipping: { name: 'A' } }), 400, 'malformed_request'],
+    ['a cart id with a space', newOrder({ cartId: 'cart 1' }), 422, 'invalid_value'],
   ])('is refused with %s', (_what, body, status, code) =>
     expectProblem(post(JSON.stringify(body)), status, code),
   );
@@ -225,7 +233,9 @@ describe('paths and methods', () => {
   it.each([
     ['DELETE', '/v1/orders', 'GET, HEAD, POST'],
     ['PATCH', '/v1/rules/x', 'GET, HEAD, PUT, DELETE'],
-    ['POST', '/v1/orders/5b0c9d9e-6a5f-5b0e-9c1f-0c8d5a3f7e21/transaction', 'GET, HEAD'],
+    ['PUT', '/v1/orders/5b0c9d9e-6a5f-5b0e-9c1f-0c8d5a3f7e21/transaction', 'GET, HEAD, POST'],
+    ['GET', '/v1/orders/5b0c9d9e-6a5f-5b0e-9c1f-0c8d5a3f7e21/payments', 'POST'],
+    ['GET', '/webhooks/carrier', 'POST'],
     ['GET', '/v1/rules/test', 'POST'],
     ['POST', '/healthz', 'GET, HEAD'],
     ['OPTIONS', '/v1/orders', 'GET, HEAD, POST'],

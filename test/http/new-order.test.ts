@@ -19,6 +19,23 @@ const customer = (changes: Record<string, unknown>): Record<string, unknown> =>
   newOrder({ customer: { id: 'cus_1', phone: '+15005550006', ...changes } });
 const payment = (value: unknown): Record<string, unknown> => newOrder({ payment: value });
 
+const ADDRESS = { name: 'A Person', line1: '1 Street', postalCode: '10115', city: 'Berlin', country: 'DE' };
+const shipping = (changes: Record<string, unknown>): Record<string, unknown> =>
+  newOrder({ shipping: { ...ADDRESS, ...changes } });
+
+it.each([
+  ['waits for as long as the default says', payment({ mode: 'wait' })],
+  ['waits for a second', payment({ mode: 'wait', deadlineSeconds: 1 })],
+  ['waits for a week', payment({ mode: 'wait', deadlineSeconds: 604_800 })],
+  ['ships', shipping({})],
+  ['ships to a second line', shipping({ line2: 'c/o Somebody' })],
+  ['ships to other scripts', shipping({ name: '山田 太郎', line1: 'ул. Ленина, 1', city: 'São Paulo' })],
+  ['ships to a name of 100 characters outside of the first plane', shipping({ name: '𝒜'.repeat(100) })],
+  ['comes from a cart', newOrder({ cartId: 'cart_1' })],
+])('accepts an order that %s', (_what, body) => {
+  expect(checkBody(NewOrder, body)).toMatchObject(body);
+});
+
 it('fills in all channels', () => {
   expect(checkBody(NewOrder, customer({})).customer.channels).toEqual(['whatsapp', 'sms', 'voice']);
 });
@@ -47,6 +64,16 @@ it.each([
   ['an inherited name as a member', newOrder({ toString: 1 }), ['/toString']],
   ['an unknown member of a line, with a slash', line({ 'a/b': 1 }), ['/lines/0/a~1b']],
   ['a currency of a line', line({ currency: 'USD' }), ['/lines/0/currency']],
+  [
+    'a deadline that is a text',
+    payment({ mode: 'wait', deadlineSeconds: '60' }),
+    ['/payment/deadlineSeconds'],
+  ],
+  ['an address that is a text', newOrder({ shipping: '1 Street' }), ['/shipping']],
+  ['an address without a city', shipping({ city: undefined }), ['/shipping/city']],
+  ['a second line that is null', shipping({ line2: null }), ['/shipping/line2']],
+  ['an unknown member of an address', shipping({ phone: '+15005550006' }), ['/shipping/phone']],
+  ['a cart id that is a number', newOrder({ cartId: 1 }), ['/cartId']],
 ])('calls %s malformed', (_what, body, pointers) => {
   expect(refusal(body)).toEqual({ status: 400, pointers });
 });
@@ -100,7 +127,32 @@ it.each([
   ['an unknown channel', customer({ channels: ['fax'] }), '/customer/channels/0'],
   ['a channel twice', customer({ channels: ['sms', 'sms'] }), '/customer/channels'],
   ['an unknown mode', payment({ mode: 'later' }), '/payment/mode'],
-  ['the mode wait, which comes later', payment({ mode: 'wait' }), '/payment/mode'],
+  ['wait with a method', payment({ mode: 'wait', method: 'tok_visa' }), '/payment/method'],
+  ['a deadline of no time', payment({ mode: 'wait', deadlineSeconds: 0 }), '/payment/deadlineSeconds'],
+  [
+    'a deadline of more than a week',
+    payment({ mode: 'wait', deadlineSeconds: 604_801 }),
+    '/payment/deadlineSeconds',
+  ],
+  ['part of a second', payment({ mode: 'wait', deadlineSeconds: 1.5 }), '/payment/deadlineSeconds'],
+  [
+    'a deadline for a charge',
+    payment({ mode: 'charge', method: 'tok_visa', deadlineSeconds: 60 }),
+    '/payment/deadlineSeconds',
+  ],
+  ['an empty name', shipping({ name: '' }), '/shipping/name'],
+  ['a name of spaces', shipping({ name: '   ' }), '/shipping/name'],
+  ['a name of 101 characters', shipping({ name: 'N'.repeat(101) }), '/shipping/name'],
+  ['a name with a NUL', shipping({ name: 'A\u0000' }), '/shipping/name'],
+  ['a name with a line break', shipping({ name: 'A\nB' }), '/shipping/name'],
+  ['a street with a direction override', shipping({ line1: '1 \u202eStreet' }), '/shipping/line1'],
+  ['a city with a space around it', shipping({ city: ' Berlin' }), '/shipping/city'],
+  ['a postal code of 21 characters', shipping({ postalCode: '1'.repeat(21) }), '/shipping/postalCode'],
+  ['a country in small letters', shipping({ country: 'de' }), '/shipping/country'],
+  ['a country of three letters', shipping({ country: 'DEU' }), '/shipping/country'],
+  ['an empty cart id', newOrder({ cartId: '' }), '/cartId'],
+  ['a cart id with a space', newOrder({ cartId: 'cart 1' }), '/cartId'],
+  ['a cart id of 129 characters', newOrder({ cartId: 'c'.repeat(129) }), '/cartId'],
   ['charge without a method', payment({ mode: 'charge' }), '/payment/method'],
   ['none with a method', payment({ mode: 'none', method: 'tok_visa' }), '/payment/method'],
   ['a deadline without wait', payment({ mode: 'none', deadlineSeconds: 60 }), '/payment/deadlineSeconds'],

@@ -1,4 +1,8 @@
-import { settleOrder } from '../../src/database/orders';
+import { shipmentIdOf } from '../../src/database/ids';
+import { beginEnding, endOrder } from '../../src/database/order-endings';
+import { settleOrder } from '../../src/database/order-settling';
+import { recordTracking } from '../../src/database/shipments';
+import { cancelledBecause } from '../../src/domain/orders';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { setAvailable } from '../../src/database/inventory';
 import { closeTransaction } from '../../src/database/orders';
@@ -224,6 +228,113 @@ describe('while the database is known to be down', () => {
   });
 });
 
+const ADDRESS = { name: 'A Person', line1: '1 Street', postalCode: '10115', city: 'Berlin', country: 'DE' };
+
+describe('an order that ships, waits or comes from a cart', () => {
+  it('shows its shipment and no address', async () => {
+    const answer = await place(newKey(), newOrder({ shipping: ADDRESS, cartId: 'cart_1' }));
+
+    const expected = { status: 'CONFIRMED', shipment: { state: 'INTENDED', trackingId: null }, points: null };
+    expect(answer).toMatchObject({ status: 201, body: expected });
+    const read = await ask(app, 'GET', pathOf(answer));
+    expect(read.body).toEqual(answer.body);
+    expect(answer.text + read.text).not.toContain('Berlin');
+  });
+
+  it('shows until when its payment is waited for', async () => {
+    const answer = await place(newKey(), newOrder({ payment: { mode: 'wait', deadlineSeconds: 60 } }));
+
+    const { payment, createdAt } = answer.body as { payment: { deadline: string }; createdAt: string };
+    expect(answer).toMatchObject({ status: 201, body: { status: 'PENDING_PAYMENT', shipment: null } });
+    expect(Date.parse(payment.deadline) - Date.parse(createdAt)).toBe(60_000);
+    expect((await ask(app, 'GET', pathOf(answer))).body).toEqual(answer.body);
+  });
+
+  it('is refused where nobody could carry it out, and nothing is written', async () => {
+    const participants = { carrier: false, points: false, cart: false };
+    const bare = await startTestApp(database.pool, temporal.client, { participants });
+    const before = await rowCounts(database.pool);
+    try {
+      const answer = await ask(bare, 'POST', '/v1/orders', {
+        body: newOrder({ shipping: ADDRESS, cartId: 'cart_1' }),
+        headers: { 'Idempotency-Key': newKey() },
+      });
+
+      expect(answer).toMatchObject({
+        status: 409,
+        body: { code: 'participant_missing', errors: [{ pointer: '/shipping' }, { pointer: '/cartId' }] },
+      });
+      expect(answer.headers.get('location')).toBeNull();
+    } finally {
+      await bare.close();
+    }
+    expect(await rowCounts(database.pool)).toEqual(before);
+    expect(temporal.started).toEqual([]);
+  });
+
+  it('keeps its answer when the carrier is taken away afterwards', async () => {
+    const key = newKey();
+    const first = await place(key, newOrder({ shipping: ADDRESS }));
+    const participants = { carrier: false, points: false, cart: false };
+    const bare = await startTestApp(database.pool, temporal.client, { participants });
+    try {
+      const again = await ask(bare, 'POST', '/v1/orders', {
+        body: newOrder({ shipping: ADDRESS }),
+        headers: { 'Idempotency-Key': key },
+      });
+
+      expect(again).toMatchObject({ status: 201, text: first.text });
+    } finally {
+      await bare.close();
+    }
+  });
+});
+
+describe('cancelling what ships', () => {
+  async function confirmed(): Promise<string> {
+    const answer = await place(newKey(), newOrder({ shipping: ADDRESS }));
+    return answer.body['orderId'] as string;
+  }
+  const cancel = (orderId: string): Promise<Answer> => ask(app, 'POST', `/v1/orders/${orderId}/cancel`);
+
+  it('asks the run of the order, and answers with what came of it', async () => {
+    const orderId = await confirmed();
+    const step = { orderId, epoch: 1, at: new Date().toISOString(), ending: cancelledBecause('cancelled') };
+    temporal.behaviour.update = async (name) => {
+      expect(name).toBe('cancelOrder');
+      await beginEnding(database.pool, step);
+      await endOrder(database.pool, step);
+      return { status: 'CANCELLED' };
+    };
+
+    const answers = [await cancel(orderId), await cancel(orderId)];
+
+    expect(answers).toMatchObject([
+      { status: 200, body: { status: 'CANCELLED' } },
+      { status: 200, body: { status: 'CANCELLED' } },
+    ]);
+  });
+
+  it('is 409 once it is on its way, and when the run says that it is too late', async () => {
+    const [shipped, late] = [await confirmed(), await confirmed()];
+    const shipmentId = shipmentIdOf(shipped);
+    await recordTracking(database.pool, {
+      shipmentId,
+      state: 'SHIPPED',
+      trackingId: 'T',
+      at: new Date().toISOString(),
+    });
+    temporal.behaviour.update = () => Promise.resolve({ status: 'CONFIRMED' });
+
+    const answers = [await cancel(shipped), await cancel(late)];
+
+    expect(answers).toMatchObject([
+      { status: 409, body: { code: 'order_not_cancellable', state: 'SHIPPED' } },
+      { status: 409, body: { code: 'order_not_cancellable', state: 'CONFIRMED' } },
+    ]);
+  });
+});
+
 describe('cancelling', () => {
   it('is too late for a confirmed order that does not ship, and says which state it is in', async () => {
     const order = await place(newKey());
@@ -277,7 +388,7 @@ describe('refunding', () => {
       `update aftercommit.payments set state = 'CAPTURED', captured_minor = amount_minor, capture_id = 'cap' where order_id = $1`,
       [orderId],
     );
-    await settleOrder(database.pool, { orderId, epoch: 1, at: new Date().toISOString() });
+    await settleOrder(database.pool, { orderId, epoch: 1, at: new Date().toISOString(), earnsPoints: true });
     return orderId;
   }
 

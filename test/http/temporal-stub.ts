@@ -15,6 +15,8 @@ export interface StubBehaviour {
   /** `commit`: as the workflow would. `timeout`: nothing is heard. `lost`: the connection breaks. */
   decide: 'commit' | 'timeout' | 'lost';
   start: 'acknowledge' | 'lost';
+  /** What the order's run does with an update that is not about its commit. */
+  update?: (name: string, input: unknown) => Promise<unknown>;
 }
 
 export interface TemporalStub {
@@ -36,9 +38,13 @@ export function stubTemporal(pool: Pool): TemporalStub {
     started: [],
     cancelled: [],
   };
-  const decide = async (options: {
-    startWorkflowOperation: WithStartWorkflowOperation<(input: { orderId: string }) => Promise<unknown>>;
-  }): Promise<unknown> => {
+  const decide = async (
+    { name }: { name: string },
+    options: {
+      startWorkflowOperation: WithStartWorkflowOperation<(input: { orderId: string }) => Promise<unknown>>;
+      args: unknown[];
+    },
+  ): Promise<unknown> => {
     if (stub.behaviour.decide === 'lost') throw new ServiceError('14 UNAVAILABLE');
     if (stub.behaviour.decide === 'timeout')
       throw new WorkflowUpdateRPCTimeoutOrCancelledError('4 DEADLINE_EXCEEDED');
@@ -47,6 +53,8 @@ export function stubTemporal(pool: Pool): TemporalStub {
       args: [{ orderId: string }];
     };
     stub.started.push(workflowId);
+    if (name !== 'awaitCommit' && stub.behaviour.update !== undefined)
+      return stub.behaviour.update(name, options.args[0]);
     return commit(pool, args[0].orderId);
   };
   const start = (_type: string, options: { workflowId: string }): Promise<void> => {
@@ -57,7 +65,7 @@ export function stubTemporal(pool: Pool): TemporalStub {
   const client = {
     withDeadline: (_deadline: number, work: () => Promise<unknown>) => work(),
     workflow: {
-      executeUpdateWithStart: (_update: unknown, options: Parameters<typeof decide>[0]) => decide(options),
+      executeUpdateWithStart: decide,
       start,
       signalWithStart: start,
       getHandle: (workflowId: string) => ({

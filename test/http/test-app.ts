@@ -60,6 +60,8 @@ export async function startTestApp(
     version: '0.0.0-test',
     publicUrl: null,
     twilio: { isSigned: () => false, isFrom: () => false },
+    participantWebhooks: { payments: null, stripe: null, carrier: null },
+    participants: { carrier: true, points: true, cart: true },
     phoneHash,
     ...overrides,
   });

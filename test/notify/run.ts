@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Client as DatabaseClient } from 'pg';
 import { WORKFLOW_TYPES } from '../../src/workflows/messages';
-import { check, readLog, type Violation } from '../chaos/checker';
+import { check, readLogs, type Violation } from '../chaos/checker';
 import { controlFake } from '../dev/fake-control';
 import { PHONE_CANARY, startStack, type Stack } from '../e2e/stack';
 import { waitFor } from '../support/wait';
@@ -139,9 +139,7 @@ async function violationsOf(stack: Stack, plan: RunPlan, figures: RunFigures): P
   try {
     return await check({
       database: client,
-      twilio: readLog(logFiles.twilio),
-      payments: readLog(logFiles.payments),
-      sink: readLog(logFiles.sink),
+      ...readLogs(logFiles),
       keys: Array.from({ length: plan.sends }, (_, send) => ({ caller: CALLER, key: keyOf(send) })),
       canary: PHONE_CANARY,
       texts: [

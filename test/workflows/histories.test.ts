@@ -5,7 +5,8 @@ import { DeterminismViolationError } from '@temporalio/workflow';
 import { Worker, type WorkflowBundle } from '@temporalio/worker';
 import { bundleWorkflows } from '../support/workflow-bundle';
 import { createRig } from './rig';
-import { ORDER_ID, scenarios } from './scenarios';
+import { ORDER_ID } from './scenario';
+import { scenarios } from './scenarios';
 
 const FOLDER = path.join(__dirname, 'histories');
 const recording = process.env['AFTERCOMMIT_RECORD_HISTORIES'] === '1';

@@ -7,7 +7,7 @@ import { INDEXED_VALUE_TYPES } from '../../src/setup';
 import { searchAttributes, TASK_QUEUES } from '../../src/workflows/messages';
 import { startTimeSkipping } from '../support/temporal';
 import { bundleWorkflows } from '../support/workflow-bundle';
-import { endWaiting, type Scenario } from './scenarios';
+import { endWaiting, type Scenario } from './scenario';
 
 /** Runs scenarios on a time-skipping server with the real workflow code. One per test file. */
 export interface Rig {
@@ -33,6 +33,7 @@ const ACTIVITY_NAMES: (keyof Activities)[] = [
   'undoPayment',
   'refundPayment',
   'retryRefund',
+  'failRefund',
   'deliverEvents',
   'sendReplay',
   'redriveDeadLetters',
@@ -41,9 +42,22 @@ const ACTIVITY_NAMES: (keyof Activities)[] = [
   'purgeArchive',
   'continueNotification',
   'wakeSilent',
+  'announceDecline',
+  'bookShipment',
+  'cancelShipment',
+  'lookUpShipment',
+  'completeShipment',
+  'awardPoints',
+  'reversePoints',
+  'clearCart',
+  'restoreCart',
+  'closeStep',
   'parkStep',
   'unparkStep',
-  'restartLeftBehind',
+  'beginReconciliation',
+  'reconcileSource',
+  'rebuildOpenWork',
+  'finishReconciliation',
 ];
 
 export async function createRig(): Promise<Rig> {

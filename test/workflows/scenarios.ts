@@ -1,96 +1,42 @@
 import { ApplicationFailure } from '@temporalio/common';
 import type { WorkflowHandle } from '@temporalio/client';
 import type { Activities } from '../../src/activities';
-import type { OrderProgress } from '../../src/domain/orders';
+import { NOTHING_TO_FULFIL } from '../../src/domain/fulfilment';
 import {
-  cancelOrder,
   attemptChanged,
+  cancelOrder,
   eventsWritten,
   parkedStepResolved,
   replayChanged,
   WORKFLOW_TYPES,
 } from '../../src/workflows/messages';
-
-/** One path through a workflow: what the activities answer, what happens meanwhile, what must come of it. */
-export interface Scenario {
-  /** The name of its stored history. */
-  name: string;
-  workflowType: string;
-  input: unknown[];
-  /** Answers of activities; one that is not named here and is asked all the same fails the test. */
-  activities: Partial<Activities>;
-  /** Runs beside the workflow once the named activity was asked for the first time. */
-  meanwhile?: { when: keyof Activities; act: (handle: WorkflowHandle) => Promise<void> };
-  /** The activities in the order in which they are asked for. */
-  asks: (keyof Activities)[];
-  result: unknown;
-}
-
-export const ORDER_ID = '11111111-1111-5111-8111-111111111111';
-const PAYMENT_ID = '22222222-2222-5222-8222-222222222222';
-const REFUND_ID = '33333333-3333-5333-8333-333333333333';
-const NOTIFICATION_ID = '44444444-4444-5444-8444-444444444444';
-const REPLAY_ID = '55555555-5555-4555-8555-555555555555';
+import { orderRaces } from './order-races';
+import { reconciliations } from './reconciliation-scenarios';
+import { givenUp, ordersInFull } from './order-scenarios';
+import {
+  begun,
+  cancelled,
+  closed,
+  confirmed,
+  done,
+  inTurn,
+  neverAnswers,
+  nothing,
+  NOTIFICATION_ID,
+  order,
+  ORDER_ID,
+  PAYMENT_ID,
+  placed,
+  REFUND_ID,
+  rejected,
+  REPLAY_ID,
+  unreachable,
+  type Scenario,
+} from './scenario';
 
 type ReplayStep = Awaited<ReturnType<Activities['sendReplay']>>;
 const TESTED = { outcome: 'delivered', status: 200, latencyMs: 3, code: null, message: null } as const;
 
-const confirmed: OrderProgress = {
-  decision: 'committed',
-  code: null,
-  status: 'CONFIRMED',
-  paymentStatus: 'NONE',
-  paymentMode: 'none',
-  paymentId: null,
-  epoch: 1,
-  ending: null,
-};
-const placed: OrderProgress = {
-  ...confirmed,
-  status: 'PENDING_PAYMENT',
-  paymentStatus: 'PENDING',
-  paymentMode: 'charge',
-  paymentId: PAYMENT_ID,
-};
-const rejected: OrderProgress = {
-  ...confirmed,
-  decision: 'rejected',
-  code: 'out_of_stock',
-  status: 'REJECTED',
-};
-const closed: OrderProgress = { ...rejected, decision: 'closed', code: 'transaction_closed' };
-const cancelled = { event: 'order.cancelled', status: 'CANCELLED', code: 'cancelled' } as const;
-
-const LEFT_BEHIND = { requests: 1, deliveries: 2, replays: 3, enqueued: 4, refunds: 5, notifications: 6 };
-
-const done = (): Promise<{ waitMs: null }> => Promise.resolve({ waitMs: null });
-const nothing = (): Promise<void> => Promise.resolve();
-
-/** Answers with one value after the other, and the last one from then on. */
-function inTurn<T>(...values: T[]): () => Promise<T> {
-  let next = 0;
-  return () => Promise.resolve(values[Math.min(next++, values.length - 1)]!);
-}
-
-const waiting = new Set<() => void>();
-
-/** Ends what still runs of a scenario that is over: the server skips no time while an activity runs. */
-export function endWaiting(): void {
-  for (const end of waiting) end();
-  waiting.clear();
-}
-
-/** Somebody who never answers. Ends when nobody waits for it any more. */
-function neverAnswers(): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    waiting.add(() => reject(new Error('the scenario is over')));
-  });
-}
-
-const unreachable = (): Promise<never> =>
-  Promise.reject(ApplicationFailure.retryable('the gateway does not answer', 'gateway_unavailable'));
-
-const order = { workflowType: WORKFLOW_TYPES.order, input: [{ orderId: ORDER_ID }] };
 const refund = { workflowType: WORKFLOW_TYPES.refund, input: [{ refundId: REFUND_ID, orderId: ORDER_ID }] };
 
 type NotificationStep = Awaited<ReturnType<Activities['continueNotification']>>;
@@ -187,7 +133,7 @@ export const scenarios: Scenario[] = [
       commitOrder: () => Promise.resolve(placed),
       deliverEvents: () => Promise.reject(ApplicationFailure.nonRetryable('unreadable', 'invalid_config')),
       chargePayment: () => Promise.resolve({ kind: 'captured' }),
-      settleOrder: () => Promise.resolve(true),
+      settleOrder: () => Promise.resolve({ settled: true, fulfilment: NOTHING_TO_FULFIL }),
     },
     asks: ['commitOrder', 'deliverEvents', 'chargePayment', 'settleOrder', 'deliverEvents'],
     result: { status: 'CONFIRMED', paymentStatus: 'PAID' },
@@ -199,7 +145,7 @@ export const scenarios: Scenario[] = [
       commitOrder: () => Promise.resolve(placed),
       deliverEvents: done,
       chargePayment: () => Promise.resolve({ kind: 'captured' }),
-      settleOrder: () => Promise.resolve(true),
+      settleOrder: () => Promise.resolve({ settled: true, fulfilment: NOTHING_TO_FULFIL }),
     },
     asks: ['commitOrder', 'deliverEvents', 'chargePayment', 'settleOrder', 'deliverEvents'],
     result: { status: 'CONFIRMED', paymentStatus: 'PAID' },
@@ -212,7 +158,7 @@ export const scenarios: Scenario[] = [
       readProgress: () => Promise.resolve({ ...placed, status: 'FAILED', paymentStatus: 'FAILED' }),
       deliverEvents: done,
       chargePayment: () => Promise.resolve({ kind: 'declined', code: 'card_declined' }),
-      beginEnding: () => Promise.resolve(true),
+      beginEnding: begun(PAYMENT_ID),
       undoPayment: () => Promise.resolve({ refundId: null }),
       endOrder: nothing,
     },
@@ -236,7 +182,7 @@ export const scenarios: Scenario[] = [
       readProgress: () => Promise.resolve({ ...placed, status: 'FAILED', paymentStatus: 'FAILED' }),
       deliverEvents: done,
       chargePayment: unreachable,
-      beginEnding: () => Promise.resolve(true),
+      beginEnding: begun(PAYMENT_ID),
       undoPayment: () => Promise.resolve({ refundId: null }),
       endOrder: nothing,
     },
@@ -282,8 +228,8 @@ export const scenarios: Scenario[] = [
       readProgress: () => Promise.resolve({ ...placed, status: 'CANCELLED', ending: cancelled }),
       deliverEvents: done,
       chargePayment: () => Promise.resolve({ kind: 'captured' }),
-      settleOrder: () => Promise.resolve(false),
-      beginEnding: () => Promise.resolve(true),
+      settleOrder: () => Promise.resolve({ settled: false, code: 'order_closed' }),
+      beginEnding: begun(PAYMENT_ID),
       undoPayment: () => Promise.resolve({ refundId: REFUND_ID }),
       refundPayment: () => Promise.resolve({ kind: 'refunded' }),
       endOrder: nothing,
@@ -311,7 +257,7 @@ export const scenarios: Scenario[] = [
       deliverEvents: done,
       undoPayment: () =>
         Promise.reject(ApplicationFailure.nonRetryable('another amount came back', 'gateway_mismatch')),
-      parkStep: nothing,
+      parkStep: () => Promise.resolve({ parkedId: REPLAY_ID, decision: null }),
       unparkStep: nothing,
       endOrder: nothing,
     },
@@ -343,7 +289,7 @@ export const scenarios: Scenario[] = [
     name: 'refund-parked-then-retried',
     activities: {
       refundPayment: inTurn({ kind: 'refused', code: 'refund_refused' }, { kind: 'refunded' }),
-      parkStep: nothing,
+      parkStep: () => Promise.resolve({ parkedId: REPLAY_ID, decision: null }),
       unparkStep: nothing,
       retryRefund: nothing,
       deliverEvents: done,
@@ -351,6 +297,56 @@ export const scenarios: Scenario[] = [
     meanwhile: {
       when: 'parkStep',
       act: (handle) => handle.signal(parkedStepResolved, { step: `refund:${REFUND_ID}`, decision: 'retry' }),
+    },
+    asks: ['refundPayment', 'parkStep', 'unparkStep', 'retryRefund', 'refundPayment', 'deliverEvents'],
+    result: { state: 'DONE' },
+  },
+  {
+    ...refund,
+    name: 'refund-parked-then-failed',
+    activities: {
+      refundPayment: () => Promise.resolve({ kind: 'refused', code: 'refund_refused' }),
+      parkStep: () => Promise.resolve({ parkedId: REPLAY_ID, decision: null }),
+      unparkStep: nothing,
+      failRefund: () => Promise.resolve({ state: 'FAILED' }),
+      deliverEvents: done,
+    },
+    meanwhile: {
+      when: 'parkStep',
+      act: (handle) => handle.signal(parkedStepResolved, { step: `refund:${REFUND_ID}`, decision: 'fail' }),
+    },
+    asks: ['refundPayment', 'parkStep', 'unparkStep', 'failRefund', 'deliverEvents'],
+    result: { state: 'FAILED' },
+  },
+  {
+    ...refund,
+    // The decision was stored while no run was there to hear of it.
+    name: 'refund-skipped-before-it-was-parked-again',
+    activities: {
+      refundPayment: () => Promise.resolve({ kind: 'refused', code: 'refund_refused' }),
+      parkStep: () => Promise.resolve({ parkedId: REPLAY_ID, decision: 'skip' }),
+      unparkStep: nothing,
+      deliverEvents: done,
+    },
+    asks: ['refundPayment', 'parkStep', 'unparkStep', 'deliverEvents'],
+    result: { state: 'PARKED' },
+  },
+  {
+    ...refund,
+    name: 'refund-goes-on-when-its-run-is-cancelled',
+    activities: {
+      refundPayment: inTurn({ kind: 'refused', code: 'refund_refused' }, { kind: 'refunded' }),
+      parkStep: () => Promise.resolve({ parkedId: REPLAY_ID, decision: null }),
+      unparkStep: nothing,
+      retryRefund: nothing,
+      deliverEvents: done,
+    },
+    meanwhile: {
+      when: 'parkStep',
+      act: async (handle) => {
+        await handle.cancel();
+        await handle.signal(parkedStepResolved, { step: `refund:${REFUND_ID}`, decision: 'retry' });
+      },
     },
     asks: ['refundPayment', 'parkStep', 'unparkStep', 'retryRefund', 'refundPayment', 'deliverEvents'],
     result: { state: 'DONE' },
@@ -421,9 +417,9 @@ export const scenarios: Scenario[] = [
     name: 'purge',
     workflowType: WORKFLOW_TYPES.purge,
     input: [],
-    activities: { purgeArchive: () => Promise.resolve({ events: 7 }) },
+    activities: { purgeArchive: () => Promise.resolve({ state: 'DONE', removed: { events: 7 } }) },
     asks: ['purgeArchive'],
-    result: { events: 7 },
+    result: { state: 'DONE', removed: { events: 7 } },
   },
   {
     name: 'target-test',
@@ -442,17 +438,11 @@ export const scenarios: Scenario[] = [
     asks: ['wakeSilent'],
     result: { woken: 2 },
   },
-  {
-    name: 'reconciliation',
-    workflowType: WORKFLOW_TYPES.reconciliation,
-    input: [],
-    activities: {
-      restartLeftBehind: () => Promise.resolve(LEFT_BEHIND),
-    },
-    asks: ['restartLeftBehind'],
-    result: LEFT_BEHIND,
-  },
+  ...reconciliations(),
+  ...ordersInFull,
+  ...orderRaces,
   // Last: the time-skipping server skips no more time once a run has ended before an activity that it gave up.
+  ...givenUp,
   {
     ...order,
     name: 'order-cancelled-before-its-commit',
@@ -480,7 +470,7 @@ export const scenarios: Scenario[] = [
         }),
       deliverEvents: done,
       chargePayment: neverAnswers,
-      beginEnding: () => Promise.resolve(true),
+      beginEnding: begun(PAYMENT_ID),
       undoPayment: () => Promise.resolve({ refundId: null }),
       endOrder: nothing,
     },

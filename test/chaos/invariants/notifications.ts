@@ -5,9 +5,18 @@ const ORDER_ID = '([0-9a-f]{8}-[0-9a-f-]{27})';
 /** How each text that a customer gets can be told, and the event that it tells of. */
 const TEXTS: [RegExp, string][] = [
   [new RegExp(`^Order #${ORDER_ID} confirmed\\.$`), 'order.confirmed'],
-  [new RegExp(`^Payment for order #${ORDER_ID} failed\\. Nothing was charged\\.$`), 'order.payment_failed'],
+  [
+    new RegExp(`^Payment for order #${ORDER_ID} failed\\. Anything taken goes back to you\.$`),
+    'order.payment_failed',
+  ],
   [new RegExp(`^Order #${ORDER_ID} cancelled\\.$`), 'order.cancelled'],
   [new RegExp(`^Order #${ORDER_ID}: .+ refunded\\.$`), 'order.refunded'],
+  [new RegExp(`^Order #${ORDER_ID} shipped\\.$`), 'order.shipped'],
+  [new RegExp(`^Order #${ORDER_ID} delivered\\.$`), 'order.delivered'],
+  [
+    new RegExp(`^Order #${ORDER_ID} expired: it was not paid in time\\. Anything taken goes back to you\.$`),
+    'order.expired',
+  ],
 ];
 
 /** `orderId template` of a text; null for one that nobody should have sent. */
