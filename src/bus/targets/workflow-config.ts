@@ -35,7 +35,7 @@ const OWN_WORKFLOW_TYPES = [
   'purgeWorkflow',
 ];
 const OWN_WORKFLOW_ID =
-  /^(order|refund|deliver|notify|silence|replay|redrive|test|backlog)\/|^(reconcile|purge)-|^temporal-sys-/;
+  /^(order|refund|deliver|notify|silence|replay|redrive|test|backlog|reconcile)\/|^(reconcile|purge)-|^temporal-sys-/;
 /** Source: Temporal: names of its own begin so. */
 const TEMPORAL_NAME = /^__|^temporal-sys-/;
 
