@@ -6,7 +6,7 @@ const ORDER_ID = '([0-9a-f]{8}-[0-9a-f-]{27})';
 const TEXTS: [RegExp, string][] = [
   [new RegExp(`^Order #${ORDER_ID} confirmed\\.$`), 'order.confirmed'],
   [
-    new RegExp(`^Payment for order #${ORDER_ID} failed\\. Anything taken goes back to you\.$`),
+    new RegExp(`^Payment for order #${ORDER_ID} failed\\. Anything taken goes back to you\\.$`),
     'order.payment_failed',
   ],
   [new RegExp(`^Order #${ORDER_ID} cancelled\\.$`), 'order.cancelled'],
@@ -14,7 +14,7 @@ const TEXTS: [RegExp, string][] = [
   [new RegExp(`^Order #${ORDER_ID} shipped\\.$`), 'order.shipped'],
   [new RegExp(`^Order #${ORDER_ID} delivered\\.$`), 'order.delivered'],
   [
-    new RegExp(`^Order #${ORDER_ID} expired: it was not paid in time\\. Anything taken goes back to you\.$`),
+    new RegExp(`^Order #${ORDER_ID} expired: it was not paid in time\\. Anything taken goes back to you\\.$`),
     'order.expired',
   ],
 ];
