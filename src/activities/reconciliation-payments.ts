@@ -1,5 +1,6 @@
 import { knownPayments, type KnownPayment } from '../database/reconciliation-candidates';
 import type { Pool } from '../database/pool';
+import { isUndone } from '../domain/orders';
 import { DETECTORS, type Finding } from '../domain/reconciliation';
 import type { ListedAuthorization, PaymentGateway } from '../gateways/payments';
 
@@ -94,7 +95,6 @@ function refunds(at: ListedAuthorization, known: KnownPayment, now: Date): Findi
 
 /** States in which nobody will capture an authorization any more. */
 const CLOSED = new Set(['DECLINED', 'VOIDED', 'FAILED']);
-const ENDED = new Set(['CANCELLED', 'EXPIRED', 'FAILED']);
 
 function notCaptured(at: ListedAuthorization, known: KnownPayment, now: Date): Finding[] {
   const { orderId, paymentId } = known;
@@ -112,7 +112,7 @@ function notCaptured(at: ListedAuthorization, known: KnownPayment, now: Date): F
   if (at.status !== 'authorized' && at.status !== 'requires_action') return [];
   const { graceMs } = DETECTORS.leftover_authorization;
   if (isYoung(at.createdAt, now, graceMs) || isYoung(known.updatedAt, now, graceMs)) return [];
-  const isOver = CLOSED.has(known.state) || ENDED.has(known.orderStatus) || known.state === 'CAPTURED';
+  const isOver = CLOSED.has(known.state) || isUndone(known.orderStatus) || known.state === 'CAPTURED';
   if (!isOver) return [];
   return [
     { detector: 'leftover_authorization', subject: `authorization:${at.authorizationId}`, orderId, detail },

@@ -19,6 +19,7 @@ import {
 import { notificationOf } from './events';
 import { FULFILMENT_COLUMN } from './fulfilment';
 import { eventIdOf, paymentIdOf, shipmentIdOf } from './ids';
+import { IS_LIVE } from './payments';
 import type { PhoneHash } from './phone-hash';
 import { insertReceipt } from './receipts';
 import type { StoredAnswer } from './requests';
@@ -128,7 +129,7 @@ interface ProgressRow {
 export async function readProgress(client: Queryable, orderId: string): Promise<OrderProgress | null> {
   const { rows } = await client.query<ProgressRow>(
     `select r.state, r.outcome ->> 'code' as code, o.status, o.payment_status, o.payment_mode, o.deadline, o.epoch, o.ending,
-       p.payment_id, p.undone_at is null and p.state in ('INTENDED', 'REQUIRES_ACTION', 'AUTHORIZED', 'CAPTURED') as payment_is_live,
+       p.payment_id, ${IS_LIVE} as payment_is_live,
        ${FULFILMENT_COLUMN} as fulfilment
      from aftercommit.step_receipts r
      left join aftercommit.orders o on o.order_id = r.order_id

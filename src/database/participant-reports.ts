@@ -1,9 +1,16 @@
 import type { Pool } from 'pg';
 import type { TrackingState } from '../domain/fulfilment';
-import type { PaymentMode } from '../domain/orders';
+import { isUndone, type OrderStatus, type PaymentMode } from '../domain/orders';
 import { isUuid } from './ids';
 import { writeDecline } from './payment-requests';
-import { applyPaymentChange, findPayment, type Payment, type PaymentChange } from './payments';
+import {
+  applyPaymentChange,
+  findPayment,
+  livePaymentOf,
+  rememberIntent,
+  type Payment,
+  type PaymentChange,
+} from './payments';
 import { applyTracking } from './shipments';
 import { transaction, type Queryable } from './transaction';
 
@@ -104,7 +111,7 @@ async function tellDecline(
 interface ReportedOrder {
   order_id: string;
   workflow_id: string;
-  status: string;
+  status: OrderStatus;
   payment_mode: PaymentMode;
   total_minor: number;
   currency: string;
@@ -122,7 +129,7 @@ async function lockKnownOrder(client: Queryable, report: PaymentReport): Promise
 
 /** It pays for the order or has paid for it; or the run that undoes the order looks after it by itself. */
 function mayPayFor({ status }: ReportedOrder, payment: Payment): boolean {
-  return payment.undoneAt === null && status !== 'CANCELLED' && status !== 'EXPIRED' && status !== 'FAILED';
+  return payment.undoneAt === null && !isUndone(status);
 }
 
 /**
@@ -183,24 +190,7 @@ async function whyNotTaken(
   if (order.status !== 'PENDING_PAYMENT' || order.payment_mode !== 'wait') return 'not_awaited';
   if (order.total_minor !== report.amountMinor || order.currency !== report.currency)
     return 'amount_mismatch';
-  const { rowCount } = await client.query(
-    `select 1 from aftercommit.payments where order_id = $1 and undone_at is null
-       and state in ('INTENDED', 'REQUIRES_ACTION', 'AUTHORIZED', 'CAPTURED')`,
-    [order.order_id],
-  );
-  return rowCount === 0 ? null : 'second_payment';
-}
-
-/** Whatever the gateway did was asked for by somebody: from now on an undo must ask it what happened. */
-async function rememberIntent(
-  client: Queryable,
-  { orderId, paymentId }: Pick<Payment, 'orderId' | 'paymentId'>,
-): Promise<void> {
-  await client.query(
-    `insert into aftercommit.step_receipts (order_id, step, op, state) values ($1, $2, 'do', 'intended')
-     on conflict (order_id, step, op) do update set state = 'intended' where step_receipts.state = 'fenced'`,
-    [orderId, `pay:${paymentId}`],
-  );
+  return (await livePaymentOf(client, order.order_id)) === null ? null : 'second_payment';
 }
 
 /** Another amount or currency than was asked for: it pays for nothing, and what moved goes back. */

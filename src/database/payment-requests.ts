@@ -3,7 +3,7 @@ import type { OrderStatus } from '../domain/orders';
 import { IdempotencyKeyReusedError, OrderNotPayableError, PaymentInProgressError } from '../errors';
 import { appendEvent } from './events';
 import type { OrderStep } from './order-settling';
-import { findPayment, PAYMENT_COLUMNS, type Payment } from './payments';
+import { findPayment, livePaymentOf, PAYMENT_COLUMNS, type Payment } from './payments';
 import { insertReceipt, lockOrder } from './receipts';
 import { transaction, type Queryable } from './transaction';
 
@@ -82,14 +82,10 @@ function notPayable(order: PayableOrder | undefined): OrderNotPayableError {
 }
 
 async function refuseSecond(client: Queryable, orderId: string): Promise<void> {
-  const { rows } = await client.query<{ payment_id: string }>(
-    `select payment_id from aftercommit.payments
-     where order_id = $1 and undone_at is null and state in ('INTENDED', 'REQUIRES_ACTION', 'AUTHORIZED', 'CAPTURED')`,
-    [orderId],
-  );
-  if (rows[0] === undefined) return;
+  const paymentId = await livePaymentOf(client, orderId);
+  if (paymentId === null) return;
   throw new PaymentInProgressError('Another payment for this order is under way.', {
-    extensions: { paymentId: rows[0].payment_id },
+    extensions: { paymentId },
   });
 }
 

@@ -37,6 +37,18 @@ export async function readPayment(pool: Pool, paymentId: string): Promise<Paymen
   return payment;
 }
 
+/** A payment `p` that may still pay for its order, or has paid for it: at most one of an order, which an index sees to. */
+export const IS_LIVE = `(p.undone_at is null and p.state in ('INTENDED', 'REQUIRES_ACTION', 'AUTHORIZED', 'CAPTURED'))`;
+
+/** The live payment of an order whose row the caller holds, or null. */
+export async function livePaymentOf(client: Queryable, orderId: string): Promise<string | null> {
+  const { rows } = await client.query<{ payment_id: string }>(
+    `select p.payment_id from aftercommit.payments p where p.order_id = $1 and ${IS_LIVE}`,
+    [orderId],
+  );
+  return rows[0]?.payment_id ?? null;
+}
+
 export async function findPayment(client: Queryable, paymentId: string): Promise<Payment | null> {
   const { rows } = await client.query<Payment>(
     `select ${PAYMENT_COLUMNS} from aftercommit.payments where payment_id = $1`,
@@ -85,6 +97,18 @@ export async function fencePayment(
     );
     return (await readReceipt(client, key))?.state !== 'fenced';
   });
+}
+
+/** Whatever the gateway did was asked for by somebody: from now on an undo must ask it what happened. Idempotent. */
+export async function rememberIntent(
+  client: Queryable,
+  { orderId, paymentId }: Pick<Payment, 'orderId' | 'paymentId'>,
+): Promise<void> {
+  await client.query(
+    `insert into aftercommit.step_receipts (order_id, step, op, state) values ($1, $2, 'do', 'intended')
+     on conflict (order_id, step, op) do update set state = 'intended' where step_receipts.state = 'fenced'`,
+    [orderId, `pay:${paymentId}`],
+  );
 }
 
 /** A step of a payment's life and the states it may come from: a late answer never takes a payment back. */

@@ -1,6 +1,7 @@
 import type { Pool } from 'pg';
-import { applyPaymentChange, findPayment } from './payments';
-import { transaction } from './transaction';
+import { isUndone, type OrderStatus } from '../domain/orders';
+import { applyPaymentChange, findPayment, rememberIntent } from './payments';
+import { statement, transaction } from './transaction';
 
 /**
  * Writes a capture that only the gateway knew of. Idempotent.
@@ -13,37 +14,32 @@ export async function adoptCapture(
   const { paymentId, authorizationId, captureId } = capture;
   return transaction(pool, async (client) => {
     // The order's row first, as everywhere.
-    const { rows } = await client.query<{ order_id: string; status: string }>(
+    const { rows } = await client.query<{ order_id: string; status: OrderStatus }>(
       `select order_id, status from aftercommit.orders
        where order_id = (select order_id from aftercommit.payments where payment_id = $1) for no key update`,
       [paymentId],
     );
     const order = rows[0];
     if (order === undefined) throw new RangeError('the payment does not exist');
-    // Somebody asked for it: from now on an undo asks the gateway too.
-    await client.query(
-      `insert into aftercommit.step_receipts (order_id, step, op, state) values ($1, $2, 'do', 'intended')
-       on conflict (order_id, step, op) do update set state = 'intended' where step_receipts.state = 'fenced'`,
-      [order.order_id, `pay:${paymentId}`],
-    );
+    const ids = { orderId: order.order_id, paymentId };
+    await rememberIntent(client, ids);
     const before = await findPayment(client, paymentId);
-    const payment = await applyPaymentChange(
-      client,
-      { orderId: order.order_id, paymentId },
-      { state: 'CAPTURED', authorizationId, captureId, errorCode: before?.errorCode ?? undefined },
-    );
-    const isOver = ['CANCELLED', 'EXPIRED', 'FAILED'].includes(order.status);
-    return payment.undoneAt !== null || isOver ? 'owed' : 'paid';
+    const payment = await applyPaymentChange(client, ids, {
+      state: 'CAPTURED',
+      authorizationId,
+      captureId,
+      errorCode: before?.errorCode ?? undefined,
+    });
+    return payment.undoneAt !== null || isUndone(order.status) ? 'owed' : 'paid';
   });
 }
 
 /** Parked steps of a run that was replaced: nobody waits for their decision any more. Idempotent. */
 export async function closeEpochConflicts(pool: Pool, orderId: string): Promise<void> {
-  await transaction(pool, async (client) => {
-    await client.query(
-      `update aftercommit.parked_steps set state = 'RESOLVED', resolved_at = now()
-       where order_id = $1 and reason = 'epoch_conflict' and state = 'OPEN'`,
-      [orderId],
-    );
-  });
+  await statement(
+    pool,
+    `update aftercommit.parked_steps set state = 'RESOLVED', resolved_at = now()
+     where order_id = $1 and reason = 'epoch_conflict' and state = 'OPEN'`,
+    [orderId],
+  );
 }

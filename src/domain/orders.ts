@@ -24,6 +24,13 @@ export function isTerminal(status: OrderStatus): boolean {
   return TERMINAL.includes(status);
 }
 
+/** Ended without a sale: no money of its payment is kept. */
+const UNDONE: readonly VisibleStatus[] = ['CANCELLED', 'EXPIRED', 'FAILED'];
+
+export function isUndone(status: VisibleStatus): boolean {
+  return UNDONE.includes(status);
+}
+
 export interface OrderLine {
   sku: string;
   quantity: number;

@@ -31,14 +31,16 @@ const Line = z.strictObject({
     .openapi({ description: 'Minor units of the currency' }),
 });
 
+/** The gateway's name of what pays. */
+export const PaymentMethod = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,255}$/, 'This must be 1 to 255 visible ASCII characters.')
+  .openapi({ example: 'tok_visa' });
+
 const Payment = z
   .strictObject({
     mode: z.enum(['none', 'charge', 'wait']),
-    method: z
-      .string()
-      .regex(/^[\x21-\x7e]{1,255}$/, 'This must be 1 to 255 visible ASCII characters.')
-      .optional()
-      .openapi({ example: 'tok_visa', description: 'For mode charge, and only for it' }),
+    method: PaymentMethod.optional().openapi({ description: 'For mode charge, and only for it' }),
     deadlineSeconds: z
       .int()
       .min(1)

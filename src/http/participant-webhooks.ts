@@ -1,4 +1,4 @@
-import { Router, type Request, type Response } from 'express';
+import { Router, type Request } from 'express';
 import {
   recordPaymentReport,
   recordShipmentReport,
@@ -47,12 +47,8 @@ function hear<Event extends object>(
   return async (req, res) => {
     const event = await readSigned(deps, reader, req);
     if (event !== null) await follow(deps, await record(event));
-    end(res);
+    res.status(204).end();
   };
-}
-
-function end(res: Response): void {
-  res.status(204).end();
 }
 
 /**

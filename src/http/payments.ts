@@ -3,6 +3,7 @@ import { fingerprintOf } from '../database/installation';
 import { requestedPaymentIdOf } from '../database/ids';
 import { requestPayment, type PaymentRequest } from '../database/payment-requests';
 import { findPayment, type Payment } from '../database/payments';
+import { isUndone, type VisibleStatus } from '../domain/orders';
 import {
   NotFoundError,
   OrderNotPayableError,
@@ -14,6 +15,7 @@ import { requireDatabase } from './availability';
 import type { HttpDeps } from './deps';
 import { idempotencyKeyOf } from './idempotency-key';
 import { readJsonBody } from './json-body';
+import { PaymentMethod } from './new-order';
 import { BODY_PROBLEMS, guardedAnswers, jsonBody, type Operation } from './operations';
 import { Order, readVisibleOrder, startable, type VisibleOrder } from './order-views';
 import { askToPay } from './order-workflow';
@@ -36,10 +38,7 @@ export function paymentsRouter(deps: HttpDeps): Router {
 
 const NewPayment = z
   .strictObject({
-    method: z
-      .string()
-      .regex(/^[\x21-\x7e]{1,255}$/, 'This must be 1 to 255 visible ASCII characters.')
-      .openapi({ example: 'tok_visa' }),
+    method: PaymentMethod,
   })
   .openapi('NewPayment');
 
@@ -89,12 +88,15 @@ async function refuseUnlessDecided(
 }
 
 const PAID: readonly string[] = ['CONFIRMED', 'SHIPPED', 'COMPLETED'];
-const ENDING: readonly string[] = ['COMPENSATING', 'CANCELLED', 'EXPIRED', 'FAILED'];
+
+function isEnding(status: VisibleStatus): boolean {
+  return status === 'COMPENSATING' || isUndone(status);
+}
 
 /** Also one that was taken, and goes back with its order. */
 function isRefused({ state, undoneAt }: Payment, { status }: VisibleOrder): boolean {
   const cameToNothing = state === 'DECLINED' || state === 'VOIDED' || state === 'FAILED';
-  return undoneAt !== null || cameToNothing || ENDING.includes(status);
+  return undoneAt !== null || cameToNothing || isEnding(status);
 }
 
 /** Captured, but not yet settled, is not decided: the order may be closed meanwhile. */
@@ -108,7 +110,7 @@ function isDecided(payment: Payment, order: VisibleOrder): boolean {
 
 function reasonOf({ state, undoneAt, errorCode }: Payment, { status }: VisibleOrder): string {
   if (errorCode !== null) return errorCode;
-  return undoneAt !== null || ENDING.includes(status) ? 'order_closed' : state.toLowerCase();
+  return undoneAt !== null || isEnding(status) ? 'order_closed' : state.toLowerCase();
 }
 
 async function answer(deps: HttpDeps, { orderId, paymentId }: PaymentRequest, res: Response): Promise<void> {

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import {
   committedView,
   isTerminal,
+  isUndone,
   orderDetail,
   orderSummary,
   totalMinor,
@@ -68,6 +69,15 @@ describe('an order', () => {
     ['PENDING_PAYMENT', false],
     ['COMPENSATING', false],
   ] as const)('%s is terminal: %p', (status, terminal) => expect(isTerminal(status)).toBe(terminal));
+
+  it.each([
+    ['CANCELLED', true],
+    ['EXPIRED', true],
+    ['FAILED', true],
+    ['COMPENSATING', false],
+    ['CONFIRMED', false],
+    ['REJECTED', false],
+  ] as const)('%s has ended without a sale: %p', (status, undone) => expect(isUndone(status)).toBe(undone));
 
   it('gives its events no personal data and always the same bytes', () => {
     const detail = orderDetail({
