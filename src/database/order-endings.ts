@@ -8,7 +8,7 @@ import {
 } from '../domain/orders';
 import { OrderNotCancellableError } from '../errors';
 import { appendEvent } from './events';
-import type { OrderStep } from './order-settling';
+import { isSold, type OrderStep } from './order-settling';
 import { insertReceipt, lockOrder } from './receipts';
 import { moveWhatIsThere } from './stock';
 import { transaction, type Queryable } from './transaction';
@@ -63,9 +63,7 @@ export async function endOrder(pool: Pool, step: OrderStep & { ending: Ending })
     const order = await lockOrder<EndedOrder>(
       client,
       step,
-      `status, workflow_id, ending,
-       payment_mode = 'none' or exists (select 1 from aftercommit.step_receipts r
-         where r.order_id = orders.order_id and r.step = 'settle' and r.op = 'do' and r.state = 'done') as is_sold`,
+      `status, workflow_id, ending, ${isSold('orders')} as is_sold`,
     );
     // As it was begun: another reason that came later is none.
     const ending = order.ending ?? step.ending;

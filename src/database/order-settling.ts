@@ -1,11 +1,12 @@
 import type { Pool } from 'pg';
 import type { Fulfilment } from '../domain/fulfilment';
-import { orderDetail, type OrderLine, type OrderStatus, type PaymentMode } from '../domain/orders';
+import { orderDetail, type OrderStatus, type PaymentMode } from '../domain/orders';
 import { statusAfterRefund } from '../domain/payments';
 import { pointsEarned } from '../domain/points';
 import { appendEvent } from './events';
 import { readFulfilment } from './fulfilment';
 import { pointsEntryIdOf, shipmentIdOf } from './ids';
+import { readLines } from './order-lines';
 import { insertReceipt, lockOrder, readReceipt } from './receipts';
 import { moveStock, StockShortError } from './stock';
 import { transaction, type Queryable } from './transaction';
@@ -26,6 +27,14 @@ export interface SettleStep extends OrderStep {
 }
 
 const KEY = { step: 'settle', op: 'do' } as const;
+
+/**
+ * SQL: true once an order was confirmed, for its units are sold from then on.
+ * @param order - what the query calls its row of `orders`
+ */
+export const isSold = (order: string): string => `(${order}.payment_mode = 'none' or exists (
+  select 1 from aftercommit.step_receipts r
+  where r.order_id = ${order}.order_id and r.step = 'settle' and r.op = 'do' and r.state = 'done'))`;
 
 /**
  * Paid: reservation to sold, order CONFIRMED, `order.confirmed`, and what is to be done next, in one transaction.
@@ -141,13 +150,4 @@ async function capturedPayment(client: Queryable, orderId: string): Promise<Capt
 
 function isWhole(order: SettledOrder, payment: CapturedPayment): boolean {
   return payment.captured === order.total_minor && payment.currency === order.currency;
-}
-
-async function readLines(client: Queryable, orderId: string): Promise<OrderLine[]> {
-  const { rows } = await client.query<OrderLine>(
-    `select sku, quantity, unit_price_minor as "unitPriceMinor" from aftercommit.order_lines
-     where order_id = $1 order by line_number`,
-    [orderId],
-  );
-  return rows;
 }

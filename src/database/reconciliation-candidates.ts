@@ -2,6 +2,7 @@ import type { Pool } from 'pg';
 import type { ShipmentState } from '../domain/fulfilment';
 import type { OrderStatus } from '../domain/orders';
 import type { PaymentState, RefundState } from '../domain/payments';
+import { isUuid } from './ids';
 import { IS_PARKED } from './reconciliation-neglect';
 import { statement } from './transaction';
 
@@ -109,8 +110,6 @@ export interface KnownPayment {
   refunds: { refundId: string; state: RefundState; amountMinor: number; updatedAt: string }[];
 }
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
-
 /** Payments by id; ids that are none of ours are missing. */
 export async function knownPayments(
   pool: Pool,
@@ -126,7 +125,7 @@ export async function knownPayments(
                                                         'updatedAt', f.updated_at)), '[]')
              from aftercommit.refunds f where f.payment_id = p.payment_id) as refunds
      from aftercommit.payments p join aftercommit.orders o using (order_id) where p.payment_id = any ($1)`,
-    [paymentIds.filter((id) => UUID.test(id))],
+    [paymentIds.filter(isUuid)],
   );
   return new Map(rows.map((row) => [row.paymentId, row]));
 }

@@ -1,11 +1,12 @@
+import { isSold } from './order-settling';
+
 /**
  * Where rows of the database contradict each other, by detector. Each query gives `subject`, `order_id` and `detail`, in one
  * statement: one snapshot, so that no transaction of running work is seen half. $1: what is younger is left alone.
  */
 
-/** True once the order `o` was confirmed: its units are sold from then on. */
-const IS_SOLD = `(o.payment_mode = 'none' or exists (
-  select 1 from aftercommit.step_receipts r where r.order_id = o.order_id and r.step = 'settle' and r.op = 'do' and r.state = 'done'))`;
+/** Of the order `o`. */
+const IS_SOLD = isSold('o');
 
 /** Units that open orders hold, and what the inventory says of them. */
 export const RESERVATIONS = `

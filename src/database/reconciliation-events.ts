@@ -2,13 +2,13 @@ import { ORDER_SOURCE, type OrderEventType } from '../domain/events';
 import {
   orderDetail,
   type Ending,
-  type OrderLine,
   type OrderStatus,
   type PaymentMode,
   type PaymentStatus,
 } from '../domain/orders';
 import { appendEvent } from './events';
 import { eventIdOf } from './ids';
+import { readLines } from './order-lines';
 import type { Queryable } from './transaction';
 
 /** An event that an order must have had, by its state, and that is not there. */
@@ -120,13 +120,4 @@ async function detailOf(
         paymentStatus: order.payment_status,
       };
   }
-}
-
-async function readLines(client: Queryable, orderId: string): Promise<OrderLine[]> {
-  const { rows } = await client.query<OrderLine>(
-    `select sku, quantity, unit_price_minor as "unitPriceMinor" from aftercommit.order_lines
-     where order_id = $1 order by line_number`,
-    [orderId],
-  );
-  return rows;
 }

@@ -15,32 +15,25 @@ export class StockShortError extends Error {}
  * @throws StockShortError when less than the order's quantity is there; the transaction must be rolled back
  */
 export async function moveStock(client: Queryable, orderId: string, move: StockMove): Promise<void> {
-  if (await isShort(client, orderId, move)) throw new StockShortError('the stock of the order is not there');
-  await client.query(
-    `update aftercommit.inventory i
-     set ${move.from} = i.${move.from} - l.quantity, ${move.to} = i.${move.to} + l.quantity, updated_at = $2
-     from (${QUANTITIES}) l where i.sku = l.sku`,
-    [orderId, move.at],
-  );
+  if (await lockAndCheckShort(client, orderId, move))
+    throw new StockShortError('the stock of the order is not there');
+  await moveLocked(client, orderId, move);
 }
 
 /** Moves as much of an order's quantity as is there: what goes back is never held up by what somebody else has taken. */
 export async function moveWhatIsThere(client: Queryable, orderId: string, move: StockMove): Promise<void> {
-  await isShort(client, orderId, move);
-  await client.query(
-    `update aftercommit.inventory i
-     set ${move.from} = i.${move.from} - least(i.${move.from}, l.quantity),
-         ${move.to} = i.${move.to} + least(i.${move.from}, l.quantity), updated_at = $2
-     from (${QUANTITIES}) l where i.sku = l.sku`,
-    [orderId, move.at],
-  );
+  await lockAndCheckShort(client, orderId, move);
+  await moveLocked(client, orderId, move);
 }
 
 const QUANTITIES =
   'select sku, sum(quantity)::int as quantity from aftercommit.order_lines where order_id = $1 group by sku';
 
-/** Locks the order's products, sorted, so that two orders that share some wait for each other instead of deadlocking. */
-async function isShort(client: Queryable, orderId: string, { from }: StockMove): Promise<boolean> {
+/**
+ * Locks the order's products, sorted, so that two orders that share some wait for each other instead of deadlocking.
+ * @returns true when less is there than the order's quantity, of any of them
+ */
+async function lockAndCheckShort(client: Queryable, orderId: string, { from }: StockMove): Promise<boolean> {
   const { rows } = await client.query<{ short: boolean }>(
     `with held as (
        select i.sku, i.${from} as there from aftercommit.inventory i
@@ -49,4 +42,14 @@ async function isShort(client: Queryable, orderId: string, { from }: StockMove):
     [orderId],
   );
   return rows.some((row) => row.short);
+}
+
+/** As much as is there, which is the whole quantity where nothing is short. The caller holds the locks. */
+async function moveLocked(client: Queryable, orderId: string, { from, to, at }: StockMove): Promise<void> {
+  await client.query(
+    `update aftercommit.inventory i
+     set ${from} = i.${from} - least(i.${from}, l.quantity), ${to} = i.${to} + least(i.${from}, l.quantity), updated_at = $2
+     from (${QUANTITIES}) l where i.sku = l.sku`,
+    [orderId, at],
+  );
 }
