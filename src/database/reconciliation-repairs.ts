@@ -1,4 +1,5 @@
 import type { Pool } from 'pg';
+import type { OrderStatus, PaymentStatus } from '../domain/orders';
 import {
   subjectId,
   type DetectorName,
@@ -12,6 +13,7 @@ import { renewLease } from './reconciliation';
 import { markFinding, recordFinding } from './reconciliation-findings';
 import { eventsOf, RESERVATIONS } from './reconciliation-contradictions';
 import { writeMissingEvents, type MissingEvent } from './reconciliation-events';
+import { movePaymentStatus } from './refund-settling';
 import { transaction, type Queryable } from './transaction';
 
 /**
@@ -173,10 +175,17 @@ async function releaseReservation(client: Queryable, { subject }: Suspect, at: s
   return 'repaired';
 }
 
+/** Of an order whose payment status tells of money that was kept or went back; the others tell of none. */
+const TELLS_OF_MONEY: readonly PaymentStatus[] = ['PAID', 'PARTIALLY_REFUNDED', 'REFUNDED'];
+
 /** The refunds are the facts, each with the gateway's own id; the payment's sum follows from them. */
 async function sumRefunds(client: Queryable, { subject, orderId }: Suspect, at: string): Promise<Mended> {
+  if (orderId === null) throw new RangeError('a payment needs an order');
   const paymentId = subjectId(subject, 'payment');
-  await client.query('select 1 from aftercommit.orders where order_id = $1 for no key update', [orderId]);
+  const orders = await client.query<{ status: OrderStatus; paymentStatus: PaymentStatus }>(
+    'select status, payment_status as "paymentStatus" from aftercommit.orders where order_id = $1 for no key update',
+    [orderId],
+  );
   const { rows } = await client.query<{ captured: number; recorded: number }>(
     'select captured_minor as captured, refunded_minor as recorded from aftercommit.payments where payment_id = $1 for no key update',
     [paymentId],
@@ -192,14 +201,7 @@ async function sumRefunds(client: Queryable, { subject, orderId }: Suspect, at: 
     'update aftercommit.payments set refunded_minor = $2, updated_at = $3 where payment_id = $1',
     [paymentId, done, at],
   );
-  await client.query(
-    `update aftercommit.orders o
-     set payment_status = case when p.refunded_minor = 0 then 'PAID' when p.refunded_minor < p.captured_minor then 'PARTIALLY_REFUNDED'
-                               else 'REFUNDED' end
-     from aftercommit.order_payments p
-     where o.order_id = $1 and p.order_id = o.order_id and p.payment_id = $2
-       and o.payment_status in ('PAID', 'PARTIALLY_REFUNDED', 'REFUNDED')`,
-    [orderId, paymentId],
-  );
+  const { status, paymentStatus } = orders.rows[0]!;
+  if (TELLS_OF_MONEY.includes(paymentStatus)) await movePaymentStatus(client, { orderId, status, at });
   return 'repaired';
 }

@@ -72,7 +72,7 @@ function detailOf({ orderId, refundId, amountMinor, currency, lines }: Refund): 
  * The payment that counts decides, whatever became of others: the refund of one that came late does not touch a confirmed
  * order. Where all money is undone, all of it counts. An order that still waits for its payment goes on waiting.
  */
-async function movePaymentStatus(
+export async function movePaymentStatus(
   client: Queryable,
   { orderId, status, at }: { orderId: string; status: OrderStatus; at: string },
 ): Promise<void> {

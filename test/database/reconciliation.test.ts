@@ -189,6 +189,24 @@ describe('what it repairs', () => {
     ]);
   });
 
+  it("makes a payment's refunded sum that of its refunds, and the order's payment status that of the sum", async () => {
+    const paymentId = (await plant('refund_total_mismatch')).slice('payment:'.length);
+    await database.pool.query(
+      `update aftercommit.orders o set payment_status = 'REFUNDED'
+       from aftercommit.payments p where p.payment_id = $1 and o.order_id = p.order_id`,
+      [paymentId],
+    );
+
+    await reconcileOnce(world.deps);
+
+    const { rows } = await database.pool.query(
+      `select p.refunded_minor, o.payment_status from aftercommit.payments p join aftercommit.orders o using (order_id)
+       where p.payment_id = $1`,
+      [paymentId],
+    );
+    expect(rows).toEqual([{ refunded_minor: 300, payment_status: 'PARTIALLY_REFUNDED' }]);
+  });
+
   it('gives money that came too late back exactly once, by the refund that everybody would ask for', async () => {
     await plant('unrecorded_capture');
 
