@@ -1,4 +1,8 @@
-import { WorkflowFailedError } from '@temporalio/client';
+import {
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowFailedError,
+  type WorkflowStartOptions,
+} from '@temporalio/client';
 import {
   parkedStepResolved,
   resolutionWakeUp,
@@ -8,6 +12,7 @@ import {
   WORKFLOW_TYPES,
   workflowIds,
   type BacklogInput,
+  type ReconciliationInput,
   type RefundInput,
   type TargetTestInput,
   type WakeUp,
@@ -56,19 +61,51 @@ export async function wakeReplay(deps: Starting, replayId: string): Promise<void
   await wake(deps, wakeUps.replay(replayId));
 }
 
-/** Starts a refund's workflow, or meets the one that runs. */
-export async function startRefund(deps: Starting, refund: RefundInput): Promise<void> {
-  const workflowId = workflowIds.refund(refund.refundId);
-  await acknowledged(deps, workflowId, () =>
-    deps.temporal.workflow.start(WORKFLOW_TYPES.refund, {
-      workflowId,
-      taskQueue: TASK_QUEUES.orders,
-      args: [refund],
-      workflowIdConflictPolicy: 'USE_EXISTING',
-      workflowIdReusePolicy: 'ALLOW_DUPLICATE',
-      typedSearchAttributes: [{ key: searchAttributes.orderId, value: refund.orderId }],
-    }),
-  );
+/** Starts a workflow that runs once for its id: a repeat meets the run that there is, or was. */
+async function startOnce<Input>(
+  deps: Starting,
+  workflowType: string,
+  options: WorkflowStartOptions<(input: Input) => Promise<unknown>>,
+): Promise<void> {
+  await acknowledged(deps, options.workflowId, async () => {
+    try {
+      await deps.temporal.workflow.start<(input: Input) => Promise<unknown>>(workflowType, {
+        ...options,
+        workflowIdConflictPolicy: 'USE_EXISTING',
+        workflowIdReusePolicy: 'REJECT_DUPLICATE',
+      });
+    } catch (error) {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+    }
+  });
+}
+
+/** Once for each refund. @param amount - for people, such as `EUR 5.00`, where it is known */
+export async function startRefund(
+  deps: Starting,
+  { refundId, orderId }: RefundInput,
+  amount?: string,
+): Promise<void> {
+  await startOnce<RefundInput>(deps, WORKFLOW_TYPES.refund, {
+    workflowId: workflowIds.refund(refundId),
+    taskQueue: TASK_QUEUES.orders,
+    args: [{ refundId, orderId }],
+    ...(amount === undefined ? {} : { staticSummary: `${amount} back` }),
+    typedSearchAttributes: [{ key: searchAttributes.orderId, value: orderId }],
+  });
+}
+
+/** Once for each reconciliation that was asked for. */
+export async function startReconciliation(
+  deps: Starting,
+  input: ReconciliationInput & { reconciliationId: string },
+): Promise<void> {
+  await startOnce<ReconciliationInput>(deps, WORKFLOW_TYPES.reconciliation, {
+    workflowId: workflowIds.reconciliation(input.reconciliationId),
+    taskQueue: TASK_QUEUES.maintenance,
+    args: [input],
+    staticSummary: `${input.kind} reconciliation${input.dryRun ? ', dry run' : ''}`,
+  });
 }
 
 /** Starts an order's workflow, or tells the one that runs that something changed. */

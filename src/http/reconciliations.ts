@@ -1,4 +1,3 @@
-import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import { Router, type Request, type Response } from 'express';
 import { reconciliationIdOf } from '../database/ids';
 import { fingerprintOf } from '../database/installation';
@@ -11,14 +10,13 @@ import {
 } from '../database/reconciliation-views';
 import { DETECTOR_NAMES } from '../domain/reconciliation';
 import { NotFoundError } from '../errors';
-import { TASK_QUEUES, WORKFLOW_TYPES, workflowIds, type ReconciliationInput } from '../workflows/messages';
 import { callerOf } from './authentication';
 import { assertTemporal, requireDatabase } from './availability';
+import { startReconciliation } from './bus-workflows';
 import type { HttpDeps } from './deps';
 import { idempotencyKeyOf } from './idempotency-key';
 import { readJsonBody } from './json-body';
 import { BODY_PROBLEMS, guardedAnswers, jsonBody, type Operation } from './operations';
-import { unavailable } from './order-workflow';
 import { IdempotencyKeyHeader } from './orders';
 import { listPage, reportPage, STYLE } from './reconciliation-page';
 import { Findings, NewReconciliation, Reconciliation, Report } from './reconciliation-schemas';
@@ -26,9 +24,6 @@ import { parameter, route, type Handler } from './routes';
 import { pageMembers, pageOf, readUuid, Uuid } from './schemas';
 import { checkBody, checkQuery } from './validation';
 import { z } from './zod';
-
-/** A start is one write of Temporal's; longer means that it is not well. Milliseconds. */
-const START_TIMEOUT_MS = 5_000;
 
 /** Reconciliations: asked for, listed, read; for programs as JSON and for people as a page. */
 export function reconciliationsRouter(deps: HttpDeps): Router {
@@ -70,32 +65,11 @@ function create(deps: HttpDeps): Handler {
       actor,
       fingerprint,
     });
-    if (reconciliation.state === 'REQUESTED') await start(deps, { reconciliationId, kind, dryRun, actor });
+    if (reconciliation.state === 'REQUESTED')
+      await startReconciliation(deps, { reconciliationId, kind, dryRun, actor });
     if (!inserted) res.setHeader('Idempotent-Replayed', 'true');
     res.status(202).location(`/v1/reconciliations/${reconciliationId}`).json(reconciliation);
   };
-}
-
-/** Repeats meet the same workflow. @throws TemporalUnavailableError when its start is not acknowledged */
-async function start(
-  { temporal, log }: HttpDeps,
-  input: ReconciliationInput & { reconciliationId: string },
-): Promise<void> {
-  const workflowId = workflowIds.reconciliation(input.reconciliationId);
-  try {
-    await temporal.withDeadline(Date.now() + START_TIMEOUT_MS, () =>
-      temporal.workflow.start(WORKFLOW_TYPES.reconciliation, {
-        workflowId,
-        taskQueue: TASK_QUEUES.maintenance,
-        args: [input],
-        workflowIdConflictPolicy: 'USE_EXISTING',
-        workflowIdReusePolicy: 'REJECT_DUPLICATE',
-        staticSummary: `${input.kind} reconciliation${input.dryRun ? ', dry run' : ''}`,
-      }),
-    );
-  } catch (error) {
-    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw unavailable(log, error, workflowId);
-  }
 }
 
 const ListQuery = z.strictObject({

@@ -1,35 +1,24 @@
-import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import { Router, type Request, type Response } from 'express';
 import { fingerprintOf } from '../database/installation';
 import { refundIdOf } from '../database/ids';
 import { readOrder } from '../database/order-views';
-import { listRefunds, readRefund, requestRefund, type Refund } from '../database/refunds';
+import { listRefunds, readRefund, requestRefund } from '../database/refunds';
 import { readRequest } from '../database/requests';
 import { formatMoney } from '../domain/money';
 import { InvalidValueError, NothingCapturedError, NotFoundError, TemporalUnavailableError } from '../errors';
-import {
-  searchAttributes,
-  TASK_QUEUES,
-  WORKFLOW_TYPES,
-  workflowIds,
-  type RefundInput,
-} from '../workflows/messages';
 import { callerOf } from './authentication';
 import { requireDatabase } from './availability';
+import { startRefund } from './bus-workflows';
 import type { HttpDeps } from './deps';
 import { idempotencyKeyOf } from './idempotency-key';
 import { readJsonBody } from './json-body';
 import { BODY_PROBLEMS, guardedAnswers, jsonBody, type Operation } from './operations';
-import { unavailable } from './order-workflow';
 import { IdempotencyKeyHeader, orderIdIn } from './orders';
 import { NewRefund, RefundView, viewOf } from './refund-documents';
 import { parameter, route, type Handler } from './routes';
 import { pageMembers, pageOf, readUuid, Uuid } from './schemas';
 import { checkBody, checkQuery } from './validation';
 import { z } from './zod';
-
-/** A start is one write of Temporal's; longer means that it is not well. Milliseconds. */
-const START_TIMEOUT_MS = 5_000;
 
 const REFUNDS_PATH = '/v1/orders/{orderId}/refunds';
 const REFUND_PATH = `${REFUNDS_PATH}/{refundId}`;
@@ -102,7 +91,8 @@ async function refundOrder(deps: HttpDeps, req: Request, res: Response): Promise
     actor,
     fingerprint,
   });
-  if (refund.state === 'PENDING' || refund.state === 'PARKED') await ensureRefundStarted(deps, refund);
+  if (refund.state === 'PENDING' || refund.state === 'PARKED')
+    await startRefund(deps, refund, formatMoney(refund.amountMinor, refund.currency));
   if (!inserted) res.setHeader('Idempotent-Replayed', 'true');
   res.status(202).json(viewOf(refund));
 }
@@ -129,30 +119,6 @@ async function checkOrder({ pool, places }: HttpDeps, { orderId, body }: AskedRe
 async function refuseUnlessDone({ pool }: HttpDeps, { refundId }: AskedRefund): Promise<void> {
   if ((await readRefund(pool, refundId))?.state === 'DONE') return;
   throw new TemporalUnavailableError('Temporal cannot be reached; repeat the request with the same key.');
-}
-
-type RefundWorkflow = (input: RefundInput) => Promise<unknown>;
-
-/** Repeats meet the same workflow. @throws TemporalUnavailableError when its start is not acknowledged */
-async function ensureRefundStarted({ temporal, log }: HttpDeps, refund: Refund): Promise<void> {
-  const { refundId, orderId } = refund;
-  const workflowId = workflowIds.refund(refundId);
-  try {
-    await temporal.withDeadline(Date.now() + START_TIMEOUT_MS, () =>
-      temporal.workflow.start<RefundWorkflow>(WORKFLOW_TYPES.refund, {
-        workflowId,
-        taskQueue: TASK_QUEUES.orders,
-        args: [{ refundId, orderId }],
-        workflowIdConflictPolicy: 'USE_EXISTING',
-        workflowIdReusePolicy: 'REJECT_DUPLICATE',
-        staticSummary: `${formatMoney(refund.amountMinor, refund.currency)} back`,
-        typedSearchAttributes: [{ key: searchAttributes.orderId, value: orderId }],
-      }),
-    );
-  } catch (error) {
-    if (error instanceof WorkflowExecutionAlreadyStartedError) return;
-    throw unavailable(log, error, workflowId);
-  }
 }
 
 const ofOrder = z.object({ orderId: Uuid });

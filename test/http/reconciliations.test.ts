@@ -85,6 +85,18 @@ describe('POST /v1/reconciliations', () => {
     expect(stub.started).toHaveLength(before);
   });
 
+  it('takes a start that Temporal has had already for done', async () => {
+    const key = randomUUID();
+    const first = await post({}, key);
+    stub.behaviour.start = 'ran';
+
+    const repeat = await post({}, key);
+    stub.behaviour.start = 'acknowledge';
+
+    expect([first.status, repeat.status]).toEqual([202, 202]);
+    expect(repeat.body).toEqual(first.body);
+  });
+
   it.each([
     [{ kind: 'rebuild' }, 422],
     [{ dryRun: 'yes' }, 400],

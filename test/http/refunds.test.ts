@@ -100,6 +100,34 @@ describe('a refund for lines', () => {
   });
 });
 
+describe('the start of a refund', () => {
+  it('that Temporal has had already is no error of the repeat', async () => {
+    const orderId = await paidOrder(database.pool, 'ran');
+    const key = newKey();
+    const first = await refund(orderId, { amountMinor: 1 }, key);
+    temporal.behaviour.start = 'ran';
+
+    const repeat = await refund(orderId, { amountMinor: 1 }, key);
+
+    expect(repeat).toMatchObject({ status: 202, body: { refundId: idOf(first), status: 'PENDING' } });
+    expect(temporal.started).toEqual([`refund/${idOf(first)}`]);
+  });
+
+  it('that Temporal did not acknowledge is told, and made by the repeat', async () => {
+    const orderId = await paidOrder(database.pool, 'lost');
+    const key = newKey();
+    temporal.behaviour.start = 'lost';
+    const lost = await refund(orderId, { amountMinor: 1 }, key);
+    temporal.behaviour.start = 'acknowledge';
+
+    const repeat = await refund(orderId, { amountMinor: 1 }, key);
+
+    expect(lost).toMatchObject({ status: 503, body: { code: 'temporal_unavailable' } });
+    expect(repeat.status).toBe(202);
+    expect(temporal.started).toEqual([`refund/${idOf(repeat)}`]);
+  });
+});
+
 describe('reading refunds', () => {
   it('shows one, and all of an order page by page', async () => {
     const orderId = await paidOrder(database.pool, 'read');

@@ -1,5 +1,6 @@
 import {
   ServiceError,
+  WorkflowExecutionAlreadyStartedError,
   WorkflowUpdateRPCTimeoutOrCancelledError,
   type Client,
   type WithStartWorkflowOperation,
@@ -14,7 +15,8 @@ import { PLACES } from './test-app';
 export interface StubBehaviour {
   /** `commit`: as the workflow would. `timeout`: nothing is heard. `lost`: the connection breaks. */
   decide: 'commit' | 'timeout' | 'lost';
-  start: 'acknowledge' | 'lost';
+  /** `ran`: a run of that id has ended, and there is to be no second one. */
+  start: 'acknowledge' | 'lost' | 'ran';
   /** What the order's run does with an update that is not about its commit. */
   update?: (name: string, input: unknown) => Promise<unknown>;
 }
@@ -57,9 +59,11 @@ export function stubTemporal(pool: Pool): TemporalStub {
       return stub.behaviour.update(name, options.args[0]);
     return commit(pool, args[0].orderId);
   };
-  const start = (_type: string, options: { workflowId: string }): Promise<void> => {
+  const start = (type: string, { workflowId }: { workflowId: string }): Promise<void> => {
     if (stub.behaviour.start === 'lost') return Promise.reject(new ServiceError('14 UNAVAILABLE'));
-    stub.started.push(options.workflowId);
+    if (stub.behaviour.start === 'ran')
+      return Promise.reject(new WorkflowExecutionAlreadyStartedError('already started', workflowId, type));
+    stub.started.push(workflowId);
     return Promise.resolve();
   };
   const client = {
