@@ -21,7 +21,7 @@ export class DatabaseProbe {
       const timer = setTimeout(() => resolve(false), this.#timeoutMs);
       patience.signal.addEventListener('abort', () => clearTimeout(timer));
     });
-    const up = await Promise.race([this.#ask(() => late), late]);
+    const up = await Promise.race([this.#ask(() => late, patience.signal), late]);
     patience.abort();
     if (!up) this.close();
     return up;
@@ -33,21 +33,22 @@ export class DatabaseProbe {
     client?.release(true);
   }
 
-  async #ask(late: () => Promise<false>): Promise<boolean> {
-    try {
-      this.#client ??= await this.#connect(late);
-      if (this.#client === null) return false;
-      await this.#client.query('select 1');
-      return true;
-    } catch {
-      return false;
+  /** A kept connection may have been cut while the database is there: then a new one is asked, once. */
+  async #ask(late: () => Promise<false>, patience: AbortSignal): Promise<boolean> {
+    if (this.#client !== null) {
+      if (await answers(this.#client)) return true;
+      // The time was up: it is closed already, and nobody waits for another.
+      if (patience.aborted) return false;
+      this.close();
     }
+    this.#client = await this.#connect(late);
+    return this.#client !== null && answers(this.#client);
   }
 
-  /** A connection that comes after the time is up goes back at once. */
+  /** Null when there is none in time. A connection that comes after the time is up goes back at once. */
   async #connect(late: () => Promise<false>): Promise<PoolClient | null> {
     const connecting = this.#pool.connect();
-    const first = await Promise.race([connecting, late()]);
+    const first = await Promise.race([connecting, late()]).catch(() => false as const);
     if (first === false) {
       connecting.then(
         (client) => client.release(),
@@ -58,5 +59,14 @@ export class DatabaseProbe {
     // A held client that breaks tells it by this event, and the next query fails; without a listener the process ends.
     first.on('error', () => undefined);
     return first;
+  }
+}
+
+async function answers(client: PoolClient): Promise<boolean> {
+  try {
+    await client.query('select 1');
+    return true;
+  } catch {
+    return false;
   }
 }
