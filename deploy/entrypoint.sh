@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the image runs: aftercommit api | worker [--roles …] | migrate | setup | reconcile [--dry-run] | orders rebuild |
+# What the image runs: aftercommit api | worker [--roles …] | service | migrate | setup | reconcile [--dry-run] | orders rebuild |
 # health | worker-health
 set -eu
 
@@ -7,7 +7,7 @@ command="${1:-api}"
 [ "$#" -gt 0 ] && shift
 case "$command" in
   # exec: the process gets the signals of `docker stop` itself.
-  api | worker) exec node "/app/dist/$command.js" "$@" ;;
+  api | worker | service) exec node "/app/dist/$command.js" "$@" ;;
   reconcile | orders) exec node /app/dist/cli/aftercommit.js "$command" "$@" ;;
   migrate | setup) exec node "/app/dist/cli/$command.js" "$@" ;;
   health)
@@ -16,7 +16,7 @@ case "$command" in
         .then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1));' ;;
   worker-health) exec node /app/scripts/worker-health.mjs "$@" ;;
   *)
-    echo "There is no command $command; there are api, worker, migrate, setup, reconcile, orders, health and worker-health." >&2
+    echo "There is no command $command; there are api, worker, service, migrate, setup, reconcile, orders, health and worker-health." >&2
     exit 2
     ;;
 esac
