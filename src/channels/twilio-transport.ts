@@ -1,133 +1,137 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
-import http, { type ClientRequest, type IncomingMessage } from 'node:http';
-import https from 'node:https';
-import type { Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
+import { Pool, ProxyAgent, type Dispatcher } from 'undici';
 import { RequestClient } from 'twilio';
 import type PackageClient from 'twilio/lib/base/RequestClient';
-import { TwilioCallError, understandAnswer } from './twilio-answer';
+import { understandAnswer } from './twilio-answer';
+import { exchange } from './twilio-exchange';
+import { encodeForm } from './twilio-form';
 
 type TwilioResponse = Awaited<ReturnType<RequestClient['request']>>;
 
-/** What is known of the request that an asynchronous call stack makes. */
-interface Progress {
-  /** Whether a byte of it may have left. Starts true, so that a request whose connection was not seen counts as sent. */
-  maybeWritten: boolean;
-  signal: AbortSignal;
+/** What the package made of its environment: `HTTP_PROXY`, as a URL's href, or `TWILIO_CA_BUNDLE`. */
+interface PackageAgent {
+  proxy?: { href: string };
+  options?: { ca?: string | Buffer };
 }
 
 /** No answer of the API is that long, a page of 1,000 messages included; what is longer is not Twilio speaking. */
 const ANSWER_BYTES_MAX = 4_194_304;
 /** 300 messages a second at 200 ms each are 60 at a time. The package's default of 20 would make them wait for sockets. */
-const SOCKETS_MAX = 100;
+const CONNECTIONS_MAX = 100;
 
-const progressOfCall = new AsyncLocalStorage<Progress>();
+const FORM = 'application/x-www-form-urlencoded';
 
 /**
- * The package's own HTTP client with three additions: it may speak to another base URL, a call ends after `timeoutMs`
- * whatever happens (the package bounds only silence), and it knows whether a failed request may have been written,
- * because only then may a message have been accepted.
+ * The package's HTTP client with another inside: undici in the place of axios, with which a message takes a third of the
+ * CPU (measured: 0.35 of it, 5,000 messages to a server on the same machine, 40 at once). It asks what the package's own
+ * client would ask, and beyond that it may speak to another base URL, a call ends after `timeoutMs` whatever happens (the
+ * package bounds only silence), and it knows whether a failed request may have been written, because only then may a
+ * message have been accepted.
  *
- * `autoRetry` stays off: it repeats a POST after a reset or a time-out, which sends the message twice.
+ * It repeats nothing and follows no redirect; the package's `autoRetry` repeats a POST after a reset or a time-out, which
+ * sends the message twice. It keeps nothing of a call, where the package keeps the last one for debugging, phone number
+ * and token included.
  */
 export class TwilioTransport extends RequestClient {
   readonly #base: URL | null;
   readonly #timeoutMs: number;
+  /** By origin. One, unless the package is told of other regions. */
+  readonly #dispatchers = new Map<string, Dispatcher>();
 
   constructor(options: { baseUrl?: string; timeoutMs: number }) {
-    super({
-      autoRetry: false,
-      timeout: options.timeoutMs,
-      keepAlive: true,
-      maxSockets: SOCKETS_MAX,
-      maxFreeSockets: SOCKETS_MAX,
-      maxTotalSockets: SOCKETS_MAX,
-    });
+    super({ autoRetry: false, timeout: options.timeoutMs });
     this.#base = options.baseUrl === undefined ? null : new URL(options.baseUrl);
     this.#timeoutMs = options.timeoutMs;
-    this.axios.defaults.httpAgent = new http.Agent({
-      keepAlive: true,
-      timeout: options.timeoutMs,
-      maxSockets: SOCKETS_MAX,
-    });
-    this.axios.interceptors.request.use((config) => {
-      const progress = progressOfCall.getStore();
-      return Object.assign(config, {
-        transport: observedTransport,
-        maxContentLength: ANSWER_BYTES_MAX,
-        ...(progress === undefined ? {} : { signal: progress.signal }),
-      });
-    });
   }
 
   /** @throws TwilioCallError for anything but a 2xx answer with a JSON object */
   override async request<TData>(
     options: PackageClient.RequestOptions<TData>,
   ): Promise<TwilioResponse & { body: TData }> {
-    const progress: Progress = { maybeWritten: true, signal: AbortSignal.timeout(this.#timeoutMs) };
-    const uri = this.#rebase(options.uri);
-    let response: TwilioResponse;
-    try {
-      response = await progressOfCall.run(progress, () => super.request<TData>({ ...options, uri }));
-    } catch (error) {
-      // The driver's error carries the whole request, phone number and token included: only its code goes on.
-      throw noAnswer(error, progress);
-    } finally {
-      // The package keeps them for debugging; they hold phone numbers and the token.
-      delete this.lastRequest;
-      delete this.lastResponse;
-    }
-    return understandAnswer(response) as TwilioResponse & { body: TData };
+    const { origin, path } = this.#placeOf(options);
+    const answer = await exchange({
+      dispatcher: this.#dispatcherOf(origin),
+      origin,
+      path,
+      method: options.method.toUpperCase(),
+      headers: await headersOf(options),
+      body: bodyOf(options),
+      timeoutMs: this.#timeoutMs,
+    });
+    return understandAnswer(answer) as TwilioResponse & { body: TData };
   }
 
   /** Closes idle connections; what is open ends with its call. */
   close(): void {
-    for (const agent of [this.axios.defaults.httpAgent, this.axios.defaults.httpsAgent] as http.Agent[]) {
-      agent.destroy();
-    }
+    for (const dispatcher of this.#dispatchers.values()) void dispatcher.close();
+    this.#dispatchers.clear();
   }
 
-  #rebase(uri: string): string {
-    if (this.#base === null) return uri;
-    const { pathname, search } = new URL(uri);
-    return new URL(`${this.#base.pathname.replace(/\/$/, '')}${pathname}${search}`, this.#base).href;
+  #placeOf({ uri, params }: PackageClient.RequestOptions): { origin: string; path: string } {
+    const { origin, pathname, search } = new URL(uri);
+    const query = params === undefined ? '' : encodeForm(params);
+    const path = `${pathname}${search}${query === '' ? '' : `${search === '' ? '?' : '&'}${query}`}`;
+    if (this.#base === null) return { origin, path };
+    return { origin: this.#base.origin, path: `${this.#base.pathname.replace(/\/$/, '')}${path}` };
   }
-}
 
-function noAnswer(error: unknown, { maybeWritten, signal }: Progress): TwilioCallError {
-  const given = (error as { code?: unknown }).code;
-  const timedOut = signal.aborted || given === 'ECONNABORTED';
-  const code = timedOut ? 'timeout' : typeof given === 'string' ? given : 'no_answer';
-  return maybeWritten
-    ? new TwilioCallError('ambiguous', code, `no answer from Twilio (${code})`)
-    : new TwilioCallError('unsent', code, `no connection to Twilio (${code})`);
-}
+  #dispatcherOf(origin: string): Dispatcher {
+    const known = this.#dispatchers.get(origin);
+    if (known !== undefined) return known;
+    const opened = this.#open(origin);
+    this.#dispatchers.set(origin, opened);
+    return opened;
+  }
 
-/** Node's own transport that tells when the connection stands: from then on bytes of the request may be on their way. */
-const observedTransport = {
-  request(options: https.RequestOptions, onResponse: (response: IncomingMessage) => void): ClientRequest {
-    const isTls = options.protocol === 'https:';
-    const request = (isTls ? https : http).request(options, onResponse);
-    const progress = progressOfCall.getStore();
-    if (progress === undefined) return request;
-    progress.maybeWritten = false;
-    request.once('socket', (socket: Socket) => {
-      if (request.reusedSocket) progress.maybeWritten = true;
-      else onConnected(socket, isTls, () => (progress.maybeWritten = true));
+  #open(origin: string): Dispatcher {
+    const options = {
+      connections: CONNECTIONS_MAX,
+      // One request at a time on a connection: with more, one that is cut takes others with it.
+      pipelining: 1,
+      maxResponseSize: ANSWER_BYTES_MAX,
+      // A call has one time-out for all of it.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    };
+    const { proxy, options: agentOptions } = this.axios.defaults.httpsAgent as PackageAgent;
+    // As the package does: plain HTTP goes through no proxy.
+    if (proxy !== undefined && origin.startsWith('https:')) return this.#openProxy(proxy.href, options);
+    const ca = agentOptions?.ca;
+    return new Pool(origin, {
+      ...options,
+      connect: { timeout: this.#timeoutMs, ...(ca === undefined ? {} : { ca }) },
     });
-    return request;
-  },
-};
-
-function onConnected(socket: Socket, isTls: boolean, connected: () => void): void {
-  if (isTls && socket instanceof TLSSocket) {
-    // Nothing of the request can leave before the handshake is done. A request that waited for a free socket may get one
-    // whose handshake was done for another.
-    if (socket.getFinished() === undefined) socket.once('secureConnect', connected);
-    else connected();
-  } else if (socket.connecting) {
-    socket.once('connect', connected);
-  } else {
-    connected();
   }
+
+  #openProxy(uri: string, options: Pool.Options): Dispatcher {
+    return new ProxyAgent({
+      ...options,
+      uri,
+      requestTls: { timeout: this.#timeoutMs },
+      proxyTls: { timeout: this.#timeoutMs },
+      // Asks for the tunnels. Without a time-out of its own a silent proxy would hold a connection for good.
+      clientFactory: (proxy, { connect }: { connect?: Pool.Options['connect'] }) =>
+        new Pool(proxy, { headersTimeout: this.#timeoutMs, ...(connect === undefined ? {} : { connect }) }),
+    });
+  }
+}
+
+/** Without a coding: to take a compressed answer apart, which the package's client asks for, costs more than its length. */
+async function headersOf(options: PackageClient.RequestOptions): Promise<Record<string, string>> {
+  const { headers, username, password, authStrategy } = options;
+  const known: Record<string, string> = { ...(headers as Record<string, string> | undefined) };
+  known['Accept-Encoding'] = 'identity';
+  if (username && password) {
+    known['Authorization'] = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+  } else if (authStrategy !== undefined) {
+    known['Authorization'] = await authStrategy.getAuthString();
+  }
+  return known;
+}
+
+/** The package's resources know these two types and no other. */
+function bodyOf({ data, headers }: PackageClient.RequestOptions): string | null {
+  const type = (headers as Record<string, string> | undefined)?.['Content-Type'];
+  if (data === undefined || data === null) return null;
+  if (type === FORM) return encodeForm(data as object);
+  return type === 'application/json' ? JSON.stringify(data) : null;
 }

@@ -9,6 +9,8 @@ export interface ScriptedRequest {
   query: URLSearchParams;
   /** Names may come more than once. */
   form: URLSearchParams;
+  /** The form as it came. */
+  body: string;
   headers: IncomingMessage['headers'];
 }
 
@@ -52,13 +54,15 @@ export function json(status: number, document: unknown): (response: ServerRespon
 async function readRequest(incoming: IncomingMessage): Promise<ScriptedRequest> {
   const chunks: Buffer[] = [];
   for await (const chunk of incoming as AsyncIterable<Buffer>) chunks.push(chunk);
+  const body = Buffer.concat(chunks).toString('utf8');
   const { pathname, searchParams } = new URL(incoming.url ?? '/', 'http://127.0.0.1');
   return {
     method: incoming.method ?? '',
     target: incoming.url ?? '',
     path: pathname,
     query: searchParams,
-    form: new URLSearchParams(Buffer.concat(chunks).toString('utf8')),
+    form: new URLSearchParams(body),
+    body,
     headers: incoming.headers,
   };
 }
