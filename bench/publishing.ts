@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { createDeliveryActivities, type DeliveryDeps } from '../src/activities/deliveries';
+import { createRecords } from '../src/activities/records';
 import { createRuleBook } from '../src/activities/rules';
 import { createTargetBook } from '../src/activities/targets';
 import { createTemplateBook } from '../src/activities/templates';
@@ -122,9 +123,17 @@ function deliveryDeps(pool: DeliveryDeps['pool'], targets: DeliveryDeps['targets
   const uncounted = (): void => undefined;
   return {
     pool,
+    records: createRecords(pool),
     targets,
     rules: createRuleBook(pool),
-    successors: { delivery: nobody, notification: nobody, silence: nobody, replay: nobody },
+    successors: {
+      delivery: nobody,
+      notification: nobody,
+      silence: nobody,
+      replay: nobody,
+      order: nobody,
+      group: nobody,
+    },
     metrics: {
       deliveryAttempt: uncounted,
       delivered: uncounted,
