@@ -38,8 +38,8 @@ export function createDeliveryActivities(deps: DeliveryDeps): DeliveryActivities
     deliverEvents: ({ aggregateId, handOver }) =>
       withHeartbeat(async () => {
         const route = await deps.rules.current();
-        await routeEvents(deps.pool, { aggregateId, at: deps.now().toISOString() }, route);
-        await Promise.all([sendDue(deps, { aggregateId }), sendAttempts(deps, { orderId: aggregateId })]);
+        await routeEvents(deps.pool, { aggregateIds: [aggregateId], at: deps.now().toISOString() }, route);
+        await Promise.all([sendDue(deps, { aggregateId }), sendAttempts(deps, { orderIds: [aggregateId] })]);
         return handOverRest(deps, aggregateId, handOver);
       }),
   };
@@ -60,12 +60,34 @@ async function handOverRest(
   return { waitMs: Math.max(WAIT_MS_MIN, nextInMs) };
 }
 
-/** Claims and sends until nothing is due: each delivery that ends lets the next one of its order and target go. */
-export async function sendDue(deps: SendingDeps, scope: DeliveryScope, rate?: Rate): Promise<void> {
-  const claimedBy = activityName();
+/**
+ * Claims and sends until nothing is due: each delivery that ends lets the next one of its order and target go.
+ * @param how.claimedBy - who sends; the activity that runs, unless it is the process that committed
+ * @param how.limit - deliveries of one claim at most
+ * @param how.roundsMax - claims at most
+ * @param how.exceptTargets - these are left alone
+ */
+export async function sendDue(
+  deps: SendingDeps,
+  scope: DeliveryScope,
+  how: {
+    claimedBy?: string;
+    rate?: Rate;
+    limit?: number;
+    roundsMax?: number;
+    exceptTargets?: readonly string[];
+  } = {},
+): Promise<void> {
+  const { claimedBy = activityName(), rate, limit, roundsMax = ROUNDS_MAX, exceptTargets = [] } = how;
   const deadline = performance.now() + ROUNDS_MS_MAX;
-  for (let round = 0; round < ROUNDS_MAX && performance.now() < deadline; round += 1) {
-    const claimed = await claimDeliveries(deps.pool, { scope, claimedBy, sendForMs: SEND_WINDOW_MS });
+  for (let round = 0; round < roundsMax && performance.now() < deadline; round += 1) {
+    const claimed = await claimDeliveries(deps.pool, {
+      scope,
+      claimedBy,
+      sendForMs: SEND_WINDOW_MS,
+      exceptTargets,
+      ...(limit === undefined ? {} : { limit }),
+    });
     if (claimed.length === 0) return;
     await sendClaimed(deps, claimed, rate === undefined ? { claimedBy } : { claimedBy, rate });
   }

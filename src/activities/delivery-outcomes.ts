@@ -1,14 +1,16 @@
 import type { SendOutcome } from '../bus/targets/target';
 import { bringForward } from '../database/backlog';
-import { recordDeliveries, type ClaimedDelivery, type DeliveryResult } from '../database/deliveries';
+import type { ClaimedDelivery, DeliveryResult } from '../database/deliveries';
 import type { Pool } from '../database/pool';
 import { disableTarget } from '../database/targets';
 import { nextAttempt, type RetryPolicy } from '../domain/deliveries';
 import type { Metrics } from '../metrics';
+import type { Records } from './records';
 import { wakeOwners, type Successors } from './successors';
 
 export interface OutcomeDeps {
   pool: Pool;
+  records: Records;
   successors: Successors;
   metrics: Pick<Metrics, 'deliveryAttempt' | 'delivered'>;
   now: () => Date;
@@ -41,7 +43,7 @@ export async function recordOutcomes(
 
 /** Stores outcomes. One that got through after a failure says that its target is back: others need not wait any longer. */
 async function record(
-  { pool, metrics, now, successors }: OutcomeDeps,
+  { pool, metrics, now, successors, records }: OutcomeDeps,
   claimedBy: string,
   results: readonly { delivery: ClaimedDelivery; result: DeliveryResult }[],
 ): Promise<void> {
@@ -52,7 +54,7 @@ async function record(
     const isFirst = result.result === 'delivered' && replayId === null;
     if (isFirst) metrics.delivered(targetName, now().getTime() - Date.parse(event.time));
   }
-  await recordDeliveries(pool, claimedBy, results);
+  await Promise.all(results.map((result) => records.delivery({ claimedBy, ...result })));
   const recovered = results.find(
     ({ delivery, result }) => result.result === 'delivered' && delivery.attemptOfBudget > 1,
   );

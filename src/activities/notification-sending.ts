@@ -1,11 +1,6 @@
 import type { Channel, SendResult } from '../channels/channel';
 import { adopt, moveAttempt, recordRejected, recordUnsent, suppressAttempt } from '../database/notifications';
-import {
-  claimAttempts,
-  recordAccepted,
-  recordAmbiguous,
-  type ClaimedAttempt,
-} from '../database/notification-attempts';
+import { claimAttempts, recordAmbiguous, type ClaimedAttempt } from '../database/notification-attempts';
 import type { Settled } from '../database/notification-settling';
 import type { Pool } from '../database/pool';
 import { applyEarlyReports } from '../database/provider-reports';
@@ -18,6 +13,7 @@ import type { MessageContent } from '../domain/templates';
 import type { Logger } from '../log';
 import type { Metrics } from '../metrics';
 import { activityName } from './heartbeat';
+import type { Records } from './records';
 import type { SilenceWatch } from './silence-watch';
 import type { TemplateBook } from './templates';
 
@@ -32,6 +28,7 @@ const BUG_RETRY_MS = 60_000;
 
 export interface NotificationDeps {
   pool: Pool;
+  records: Records;
   channels: Partial<Record<ChannelName, Channel>>;
   templates: TemplateBook;
   reachRules: ReachRules;
@@ -47,15 +44,16 @@ export interface NotificationDeps {
 }
 
 /**
- * Claims what is due and makes one call for each: the first attempts of an order, in its grouped delivery step, or one
+ * Claims what is due and makes one call for each: the first attempts of orders, in their grouped delivery step, or one
  * attempt of a notification's own workflow.
+ * @param claimedBy - who sends; the activity that runs, unless it is the process that committed
  */
 export async function sendAttempts(
   deps: NotificationDeps,
-  which: { orderId: string } | { attemptId: string },
+  which: { orderIds: readonly string[] } | { attemptId: string },
+  claimedBy = activityName(),
 ): Promise<void> {
   const deadline = performance.now() + SEND_WINDOW_MS;
-  const claimedBy = activityName();
   const claimed = await claimAttempts(deps.pool, {
     ...which,
     claimedBy,
@@ -180,7 +178,12 @@ async function recordResult(
   switch (result.kind) {
     case 'accepted': {
       const { sid, status, latencyMs } = result;
-      const { isStored, hasEarlyReports } = await recordAccepted(pool, { attemptId, sid, status, latencyMs });
+      const { isStored, hasEarlyReports } = await deps.records.accepted({
+        attemptId,
+        sid,
+        status,
+        latencyMs,
+      });
       if (!isStored) {
         const report = { status, errorCode: null };
         settledWith(deps, await adopt(pool, { attemptId, sid, by: 'late_answer', report }));

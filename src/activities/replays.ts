@@ -40,7 +40,8 @@ export function createReplayActivities(deps: DeliveryDeps): ReplayActivities {
           return { state: 'CANCELLED', waitMs: CANCELLED_LOOK_MS };
         }
         if (progress.state !== 'RUNNING') return { state: progress.state, waitMs: null };
-        await sendDue(deps, { replayId }, { name: `replay/${replayId}`, perSecond: progress.ratePerSecond });
+        const rate = { name: `replay/${replayId}`, perSecond: progress.ratePerSecond };
+        await sendDue(deps, { replayId }, { rate });
         if (!progress.routed) return { state: 'RUNNING', waitMs: WAIT_MS_MIN };
         return { state: 'RUNNING', waitMs: await untilNext(replayId, progress.open) };
       }),

@@ -7,19 +7,28 @@ import type { EventEnvelope } from '../domain/events';
 export interface RuleBook {
   /** What decides where an event goes, by the rules as they are now. One cheap read when nothing changed. */
   current(): Promise<(event: EventEnvelope) => Route[]>;
+  /** The rules as this process knows them, without a read: whoever uses them has their version checked. */
+  known(): Promise<CompiledRules>;
+}
+
+export interface CompiledRules {
+  version: number;
+  route: (event: EventEnvelope) => Route[];
 }
 
 export function createRuleBook(pool: Pool): RuleBook {
-  let compiled: { version: number; route: (event: EventEnvelope) => Route[] } | undefined;
+  let compiled: CompiledRules | undefined;
+  const read = async (): Promise<CompiledRules> => {
+    const version = await rulesVersion(pool);
+    if (compiled?.version === version) return compiled;
+    // Only what compileTransformer accepted was stored.
+    const router = compile((await listRules(pool)) as unknown as readonly Rule[]);
+    compiled = { version, route: (event) => router.route(event) };
+    return compiled;
+  };
   return {
-    async current() {
-      const version = await rulesVersion(pool);
-      if (compiled?.version === version) return compiled.route;
-      // Only what compileTransformer accepted was stored.
-      const router = compile((await listRules(pool)) as unknown as readonly Rule[]);
-      compiled = { version, route: (event) => router.route(event) };
-      return compiled.route;
-    },
+    current: async () => (await read()).route,
+    known: async () => compiled ?? read(),
   };
 }
 

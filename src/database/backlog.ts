@@ -23,7 +23,14 @@ export async function countBacklogs(pool: Pool, by: 'rule' | 'target'): Promise<
 export interface BacklogOwner {
   aggregateId: string;
   replayId: string | null;
+  /** The group of the flash lane that delivers for the order; null when nobody does but itself. */
+  groupId: string | null;
 }
+
+/** SQL: of a delivery `d`. A group that has ended delivers nothing any more. */
+const GROUP_ID = `(
+  select g.group_id from aftercommit.orders o join aftercommit.groups g on g.group_id = o.group_id
+  where o.order_id = d.aggregate_id and o.workflow_id = 'group/' || o.group_id and g.state <> 'ENDED')`;
 
 /**
  * Whose deliveries wait, page by page.
@@ -36,7 +43,8 @@ export async function backlogOwners(
 ): Promise<BacklogOwner[]> {
   return statement<BacklogOwner>(
     pool,
-    `select distinct d.aggregate_id as "aggregateId", d.replay_id as "replayId" from aftercommit.deliveries d
+    `select distinct d.aggregate_id as "aggregateId", d.replay_id as "replayId", ${GROUP_ID} as "groupId"
+     from aftercommit.deliveries d
      where d.state in ('READY', 'SENDING') and ($1::text is null or d.rule_name = $1) and ($2::text is null or d.target_name = $2)
        and ($3::uuid is null
             or (d.aggregate_id, coalesce(d.replay_id, '${NO_REPLAY}')) > ($3, coalesce($4::uuid, '${NO_REPLAY}')))
@@ -70,7 +78,7 @@ export async function bringForward(pool: Pool, target: string): Promise<BacklogO
        where w.target_name = $1 and w.state = 'READY' and w.next_attempt_at > now() + interval '${SOON_SECONDS} seconds'
          and not w.asked_to_wait
        order by w.created_at, w.seq limit ${BROUGHT_FORWARD_MAX} for no key update skip locked)
-     returning d.aggregate_id as "aggregateId", d.replay_id as "replayId"`,
+     returning d.aggregate_id as "aggregateId", d.replay_id as "replayId", ${GROUP_ID} as "groupId"`,
     [target],
   );
 }

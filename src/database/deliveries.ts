@@ -1,16 +1,21 @@
 import type { Pool } from 'pg';
 import type { EventEnvelope } from '../domain/events';
 import { IS_NEXT, IS_NOT_PAUSED } from './delivery-order';
+import { OWN_ORDERS } from './groups';
 import { envelopeOf, orderingKeyOf, OUTBOX_COLUMNS, type OutboxRow } from './events';
-import { statement } from './transaction';
+import { prepared, statement } from './transaction';
 
-/** Whose deliveries: the first ones of an order or a subject, or those of a replay. */
-export type DeliveryScope = { aggregateId: string } | { replayId: string };
+/** Whose deliveries: the first ones of an order or a subject, of several, of a group's orders; or those of a replay. */
+export type DeliveryScope =
+  { aggregateId: string } | { aggregateIds: readonly string[] } | { groupId: string } | { replayId: string };
 
-function inScope(scope: DeliveryScope): { condition: string; id: string } {
-  return 'replayId' in scope
-    ? { condition: 'd.replay_id = $1', id: scope.replayId }
-    : { condition: 'd.aggregate_id = $1 and d.replay_id is null', id: scope.aggregateId };
+function inScope(scope: DeliveryScope): { condition: string; id: string | readonly string[] } {
+  if ('replayId' in scope) return { condition: 'd.replay_id = $1', id: scope.replayId };
+  if ('groupId' in scope)
+    return { condition: `d.aggregate_id in (${OWN_ORDERS}) and d.replay_id is null`, id: scope.groupId };
+  if ('aggregateIds' in scope)
+    return { condition: 'd.aggregate_id = any ($1::uuid[]) and d.replay_id is null', id: scope.aggregateIds };
+  return { condition: 'd.aggregate_id = $1 and d.replay_id is null', id: scope.aggregateId };
 }
 
 /** A delivery that this sender alone may make, until its claim is over. */
@@ -29,7 +34,7 @@ export interface ClaimedDelivery {
   firstAttemptAt: string;
 }
 
-/** Deliveries that one claim takes at most: the bound keeps one activity's work bounded. */
+/** Deliveries that one claim takes, unless more are asked for: the bound keeps one activity's work bounded. */
 const CLAIM_MAX = 50;
 
 /**
@@ -40,10 +45,17 @@ const CLAIM_MAX = 50;
  */
 export async function claimDeliveries(
   pool: Pool,
-  claim: { scope: DeliveryScope; claimedBy: string; sendForMs: number; limit?: number },
+  claim: {
+    scope: DeliveryScope;
+    claimedBy: string;
+    sendForMs: number;
+    limit?: number;
+    /** These are left alone. */
+    exceptTargets?: readonly string[];
+  },
 ): Promise<ClaimedDelivery[]> {
   const { condition, id } = inScope(claim.scope);
-  const rows = await statement<
+  const rows = await prepared<
     OutboxRow & {
       delivery_id: string;
       rule_name: string;
@@ -60,7 +72,7 @@ export async function claimDeliveries(
        select d.delivery_id from aftercommit.deliveries d
        where ${condition}
          and ((d.state = 'READY' and d.next_attempt_at <= now()) or (d.state = 'SENDING' and (d.send_until < now() or d.claimed_by = $2)))
-         and ${IS_NOT_PAUSED} and ${IS_NEXT}
+         and d.target_name <> all ($5::text[]) and ${IS_NOT_PAUSED} and ${IS_NEXT}
        order by d.seq, d.delivery_id limit $4
        for no key update of d skip locked),
      claimed as (
@@ -77,7 +89,7 @@ export async function claimDeliveries(
             ${OUTBOX_COLUMNS}
      from claimed c join aftercommit.outbox o on o.id = c.event_id
      order by o.position, c.delivery_id`,
-    [id, claim.claimedBy, claim.sendForMs, Math.min(claim.limit ?? CLAIM_MAX, CLAIM_MAX)],
+    [id, claim.claimedBy, claim.sendForMs, claim.limit ?? CLAIM_MAX, claim.exceptTargets ?? []],
   );
   return rows.map((row) => ({
     deliveryId: row.delivery_id,
@@ -106,16 +118,20 @@ export interface DeliveryResult {
   askedToWait?: boolean;
 }
 
+/** What came of one attempt, and who made it. */
+export interface DeliveryRecord {
+  claimedBy: string;
+  delivery: ClaimedDelivery;
+  result: DeliveryResult;
+}
+
 /**
  * Stores what came of attempts, and closes each event whose last delivery this was. A late result of an earlier sender
  * counts when it delivered, and changes nothing otherwise. Idempotent.
  */
-export async function recordDeliveries(
-  pool: Pool,
-  claimedBy: string,
-  results: readonly { delivery: ClaimedDelivery; result: DeliveryResult }[],
-): Promise<void> {
-  const rows = results.map(({ delivery, result }) => ({
+export async function recordDeliveries(pool: Pool, records: readonly DeliveryRecord[]): Promise<void> {
+  const rows = records.map(({ claimedBy, delivery, result }) => ({
+    claimed_by: claimedBy,
     delivery_id: delivery.deliveryId,
     event_id: delivery.event.id,
     n: delivery.attempt,
@@ -127,7 +143,7 @@ export async function recordDeliveries(
     retry_in_ms: result.retryInMs,
     asked_to_wait: result.askedToWait ?? false,
   }));
-  await statement(pool, 'select aftercommit.record_deliveries($1, $2)', [claimedBy, JSON.stringify(rows)]);
+  await prepared(pool, 'select aftercommit.record_deliveries($1)', [JSON.stringify(rows)]);
 }
 
 /** Gives claims back unsent, as if they had not been made: their target's rate is used up. Idempotent. */
@@ -157,7 +173,7 @@ export async function postponeDeliveries(
  */
 export async function nextDeliveryInMs(pool: Pool, scope: DeliveryScope): Promise<number | null> {
   const { condition, id } = inScope(scope);
-  const [row] = await statement<{ in_ms: number | null }>(
+  const [row] = await prepared<{ in_ms: number | null }>(
     pool,
     `select (extract(epoch from min(case when d.state = 'SENDING' then d.send_until else d.next_attempt_at end) - now()) * 1000)::bigint as in_ms
      from aftercommit.deliveries d

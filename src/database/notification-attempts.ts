@@ -3,7 +3,7 @@ import { RANK_UNDER_WAY_MAX, rankOf, type ChannelName } from '../domain/message-
 import { NOT_FOUND } from '../domain/notifications';
 import type { QuietHours } from '../domain/quiet-hours';
 import type { Person } from '../domain/reachability';
-import { statement } from './transaction';
+import { prepared, statement } from './transaction';
 
 /** An attempt that this sender alone may make, with what it needs. Holds personal data: never return it to a workflow. */
 export interface ClaimedAttempt {
@@ -82,14 +82,14 @@ const FIRST_CONFIGURED = `coalesce(
 
 /**
  * Claims attempts in one statement: of any number of senders, one gets each. `READY` is certainly unsent.
- * @param claim.attemptId - only this one; else all that are due of the order
+ * @param claim.attemptId - only this one; else all that are due of the orders
  * @param claim.configured - channels that have a sender: the others are never tried
  * @param claim.isCounted - counts the messages of each number and day, for a cap
  */
 export async function claimAttempts(
   pool: Pool,
   claim: {
-    orderId?: string;
+    orderIds?: readonly string[];
     attemptId?: string;
     claimedBy: string;
     sendForMs: number;
@@ -98,20 +98,26 @@ export async function claimAttempts(
     isCounted: boolean;
   },
 ): Promise<ClaimedAttempt[]> {
-  const rows = await statement<ClaimedRow>(
+  const rows = await prepared<ClaimedRow>(
     pool,
-    `with claimed as (
+    `with due as materialized (
+       select a.attempt_id, a.notification_id from aftercommit.notification_attempts a
+       where a.state = 'READY' and a.next_attempt_at <= now()
+         and ${claim.attemptId === undefined ? 'a.order_id = any ($1::uuid[])' : '$1::uuid[] is null'} and ($2::uuid is null or a.attempt_id = $2)),
+     claimed as (
        update aftercommit.notification_attempts a
        set state = 'SENDING', claimed_by = $3, send_until = now() + $4 * interval '1 millisecond', started_at = now(),
            sends = sends + 1, phone_hash = k.phone_hash, channel = ${FIRST_CONFIGURED},
            silent_at = now() + ($5::jsonb ->> ${FIRST_CONFIGURED})::int * interval '1 millisecond'
        from aftercommit.notifications t left join aftercommit.order_contacts k on k.order_id = t.order_id
-       where t.notification_id = a.notification_id and t.status = 'PENDING' and a.state = 'READY' and a.next_attempt_at <= now()
-         and ${claim.attemptId === undefined ? 'a.order_id = $1' : '$1::uuid is null'} and ($2::uuid is null or a.attempt_id = $2)
+       -- By their keys, whatever the plan: one that was made while the tables were small joined all that was pending.
+       where a.attempt_id = any (array(select attempt_id from due))
+         and t.notification_id = any (array(select notification_id from due))
+         and t.notification_id = a.notification_id and t.status = 'PENDING' and a.state = 'READY' and a.next_attempt_at <= now()
        returning a.*), ${claim.isCounted ? COUNTED : NOT_COUNTED}
      ${CLAIMED}`,
     [
-      claim.orderId ?? null,
+      claim.orderIds ?? null,
       claim.attemptId ?? null,
       claim.claimedBy,
       claim.sendForMs,
@@ -146,32 +152,52 @@ function claimedOf(row: ClaimedRow): ClaimedAttempt {
   };
 }
 
-/**
- * A call that the provider accepted, in one statement. What callbacks told before the answer stays. Idempotent.
- * @returns not stored when the attempt was closed meanwhile: then the message is to be adopted. `hasEarlyReports`: some
- * came before anybody knew whose message it is
- */
-export async function recordAccepted(
-  pool: Pool,
-  accepted: { attemptId: string; sid: string; status: string; latencyMs: number },
-): Promise<{ isStored: boolean; hasEarlyReports: boolean }> {
-  const { attemptId, sid, status, latencyMs } = accepted;
-  // Never final: what becomes of it is told by reports, and one of them must not find its rank taken.
-  const rank = Math.min(rankOf(status) ?? 0, RANK_UNDER_WAY_MAX);
-  const [row] = await statement<{ early: boolean }>(
+/** A call that the provider accepted. */
+export interface AcceptedCall {
+  attemptId: string;
+  sid: string;
+  status: string;
+  latencyMs: number;
+}
+
+/** What its record came to. */
+export interface AcceptedRecord {
+  /** False when the attempt was closed meanwhile: then the message is to be adopted. */
+  isStored: boolean;
+  /** True when reports came before anybody knew whose message it is. */
+  hasEarlyReports: boolean;
+}
+
+/** Stores calls that the provider accepted, in one statement. What callbacks told before the answer stays. Idempotent. */
+export async function recordAccepted(pool: Pool, calls: readonly AcceptedCall[]): Promise<AcceptedRecord[]> {
+  const rows = await prepared<{ attempt_id: string; early: boolean }>(
     pool,
-    `update aftercommit.notification_attempts
-     set state = 'ACCEPTED', message_sid = $2, latency_ms = $5, send_until = null,
-         error_code = case when state = 'ACCEPTED' then error_code end, error = case when state = 'ACCEPTED' then error end,
-         provider_status = case when status_rank >= $4 then provider_status else $3 end,
-         status_rank = greatest(status_rank, $4),
-         resolved_by = case when was_ambiguous then coalesce(resolved_by, 'late_answer') end,
-         accepted_at = coalesce(accepted_at, now()), finished_at = coalesce(finished_at, now())
-     where attempt_id = $1 and (state in ('SENDING', 'AMBIGUOUS') or (state = 'ACCEPTED' and message_sid = $2))
-     returning exists (select 1 from aftercommit.provider_callbacks where message_sid = $2 and attempt_id is null) as early`,
-    [attemptId, sid, status, rank, latencyMs],
+    `update aftercommit.notification_attempts a
+     set state = 'ACCEPTED', message_sid = c.sid, latency_ms = c.latency_ms, send_until = null,
+         error_code = case when a.state = 'ACCEPTED' then a.error_code end, error = case when a.state = 'ACCEPTED' then a.error end,
+         provider_status = case when a.status_rank >= c.rank then a.provider_status else c.status end,
+         status_rank = greatest(a.status_rank, c.rank),
+         resolved_by = case when a.was_ambiguous then coalesce(a.resolved_by, 'late_answer') end,
+         accepted_at = coalesce(a.accepted_at, now()), finished_at = coalesce(a.finished_at, now())
+     from unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::int[]) as c (attempt_id, sid, status, rank, latency_ms)
+     where a.attempt_id = any ($1::uuid[]) and a.attempt_id = c.attempt_id
+       and (a.state in ('SENDING', 'AMBIGUOUS') or (a.state = 'ACCEPTED' and a.message_sid = c.sid))
+     returning a.attempt_id,
+       exists (select 1 from aftercommit.provider_callbacks p where p.message_sid = c.sid and p.attempt_id is null) as early`,
+    [
+      calls.map((call) => call.attemptId),
+      calls.map((call) => call.sid),
+      calls.map((call) => call.status),
+      // Never final: what becomes of it is told by reports, and one of them must not find its rank taken.
+      calls.map((call) => Math.min(rankOf(call.status) ?? 0, RANK_UNDER_WAY_MAX)),
+      calls.map((call) => call.latencyMs),
+    ],
   );
-  return { isStored: row !== undefined, hasEarlyReports: row?.early === true };
+  const early = new Map(rows.map((row) => [row.attempt_id, row.early]));
+  return calls.map(({ attemptId }) => ({
+    isStored: early.has(attemptId),
+    hasEarlyReports: early.get(attemptId) === true,
+  }));
 }
 
 /** It may have been accepted. One that a callback told of meanwhile stays accepted, and is counted all the same. Idempotent. */

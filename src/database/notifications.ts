@@ -17,7 +17,7 @@ import {
   type Settled,
 } from './notification-settling';
 import { insertParked } from './parked';
-import { statement, transaction, type Queryable } from './transaction';
+import { prepared, type Queryable, statement, transaction } from './transaction';
 
 /** The provider's word for a person who does not want messages. Source: Twilio, error 21610. */
 const OPTED_OUT = '21610';
@@ -335,7 +335,7 @@ const SILENT = `(a.state = 'ACCEPTED' and a.outcome is null and t.status = 'PEND
 
 /** Notifications of an order that need their own workflow: an attempt without an outcome, or one to be made later. */
 export async function unfinishedNotifications(pool: Pool, orderId: string): Promise<NotificationRef[]> {
-  return statement<NotificationRef>(
+  return prepared<NotificationRef>(
     pool,
     `select distinct notification_id as "notificationId", a.order_id as "orderId" from aftercommit.notification_attempts a join aftercommit.notifications t using (notification_id)
      where a.order_id = $1 and ${UNFINISHED}`,

@@ -97,6 +97,6 @@ function viewOf(row: OrderRow, places: Places): OrderView {
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     workflowId: row.workflow_id,
-    links: orderLinks(row.order_id, places),
+    links: orderLinks(row.order_id, row.workflow_id, places),
   };
 }

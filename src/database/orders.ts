@@ -1,13 +1,7 @@
 import type { Pool } from 'pg';
-import { ORDER_SOURCE } from '../domain/events';
 import { NOTHING_TO_FULFIL, type Fulfilment } from '../domain/fulfilment';
 import {
-  committedView,
-  deadlineOf,
-  orderDetail,
   orderWorkflowId,
-  statesAfterCommit,
-  totalMinor,
   type Ending,
   type OrderProgress,
   type OrderRequest,
@@ -16,9 +10,8 @@ import {
   type PaymentStatus,
   type Places,
 } from '../domain/orders';
-import { notificationOf } from './events';
+import { commitOrders } from './commits';
 import { FULFILMENT_COLUMN } from './fulfilment';
-import { eventIdOf, paymentIdOf, shipmentIdOf } from './ids';
 import { IS_LIVE } from './payments';
 import type { PhoneHash } from './phone-hash';
 import { insertReceipt } from './receipts';
@@ -26,21 +19,28 @@ import type { StoredAnswer } from './requests';
 import { statement, transaction, type Queryable } from './transaction';
 
 /**
- * Commits orders in one transaction and one round trip: receipt, order, lines, guarded stock, event, message.
- * Idempotent by order id: a repeat changes nothing. The order, the stock and the event come together or not at all.
+ * Commits orders of the standard lane, which supervise themselves: `order/{orderId}`. Idempotent by order id: a repeat
+ * changes nothing. The order, the stock and the event come together or not at all.
  */
 export async function placeOrders(
   pool: Pool,
   orders: { orderId: string; caller: string; request: OrderRequest }[],
   context: { at: string; places: Places; phoneHash: PhoneHash },
 ): Promise<PlacedOrder[]> {
-  const rows = orders.map((order) => rowsOf(order, context));
-  return statement<PlacedOrder>(
-    pool,
-    `select order_id as "orderId", state, outcome ->> 'code' as code, decided_now as "decidedNow"
-     from aftercommit.place_orders($1, $2)`,
-    [JSON.stringify(rows), context.at],
-  );
+  const asked = orders.map((order) => ({
+    ...order,
+    workflowId: orderWorkflowId(order.orderId),
+    fingerprint: null,
+    saleId: null,
+  }));
+  const outcomes = await commitOrders(pool, asked, { ...context, groupId: null, rules: null });
+  return outcomes.map(({ orderId, state, outcome, decidedNow, answer }) => ({
+    orderId,
+    state: state!,
+    code: outcome.code ?? null,
+    decidedNow,
+    answer,
+  }));
 }
 
 /** What the receipt of a commit holds, and whether this call wrote it. */
@@ -49,66 +49,8 @@ export interface PlacedOrder {
   state: 'done' | 'refused' | 'fenced';
   code: string | null;
   decidedNow: boolean;
-}
-
-/** One element of `place_orders`' argument. */
-function rowsOf(
-  order: { orderId: string; caller: string; request: OrderRequest },
-  context: { at: string; places: Places; phoneHash: PhoneHash },
-): object {
-  const { orderId, request } = order;
-  const after = statesAfterCommit(request.payment.mode);
-  const eventId = eventIdOf(orderId, after.event, 1);
-  const customerId = request.customer.id;
-  return {
-    order_id: orderId,
-    caller: order.caller,
-    customer_id: customerId,
-    phone: request.customer.phone,
-    phone_hash: context.phoneHash(request.customer.phone),
-    country: request.customer.country ?? null,
-    channels: request.customer.channels,
-    shipping: request.shipping ?? null,
-    cart_id: request.cartId ?? null,
-    workflow_id: orderWorkflowId(orderId),
-    status: after.status,
-    payment_mode: request.payment.mode,
-    payment_status: after.paymentStatus,
-    deadline:
-      request.payment.mode === 'wait' ? deadlineOf(context.at, request.payment.deadlineSeconds) : null,
-    total_minor: totalMinor(request.lines),
-    currency: request.currency,
-    take: after.take,
-    lines: request.lines.map((line, index) => ({
-      line_number: index,
-      sku: line.sku,
-      quantity: line.quantity,
-      unit_price_minor: line.unitPriceMinor,
-    })),
-    event: {
-      id: eventId,
-      source: ORDER_SOURCE,
-      type: after.event,
-      payload: {
-        ...orderDetail({
-          orderId,
-          customerId,
-          lines: request.lines,
-          currency: request.currency,
-          paymentMode: request.payment.mode,
-        }),
-        seq: 1,
-      },
-    },
-    notification: notificationOf({ type: after.event, eventId, customerId }),
-    payment:
-      request.payment.mode === 'charge'
-        ? { payment_id: paymentIdOf(orderId), method: request.payment.method ?? '' }
-        : null,
-    shipment_id: shipmentIdOf(orderId),
-    answer_status: 201,
-    answer_body: JSON.stringify(committedView({ orderId, request, at: context.at, places: context.places })),
-  };
+  /** Null for a refused order that nobody was answered for yet. */
+  answer: StoredAnswer | null;
 }
 
 interface ProgressRow {

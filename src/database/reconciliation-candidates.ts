@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
 import type { ShipmentState } from '../domain/fulfilment';
-import type { OrderStatus } from '../domain/orders';
+import { groupWorkflowId, type OrderStatus } from '../domain/orders';
 import type { PaymentState, RefundState } from '../domain/payments';
 import { isUuid } from './ids';
 import { IS_PARKED } from './reconciliation-neglect';
@@ -23,7 +23,12 @@ const IS_OPEN = `(o.status in ('PENDING_PAYMENT', 'COMPENSATING') or (o.status i
   or exists (select 1 from aftercommit.points e where e.order_id = o.order_id and e.state = 'INTENDED')
   or exists (select 1 from aftercommit.carts c where c.order_id = o.order_id and c.state = 'INTENDED'))))`;
 
-/** Orders that are not at their end and were not touched since `olderThan` (RFC 3339), by id, page by page. */
+/** The order `o` is looked after by the workflow of its group: it has no run of its own, and needs none yet. */
+const IS_IN_GROUP = `exists (
+  select 1 from aftercommit.groups g
+  where g.group_id = o.group_id and g.state <> 'ENDED' and o.workflow_id = '${groupWorkflowId('')}' || g.group_id)`;
+
+/** Orders that need a run of their own, are not at their end and were not touched since `olderThan` (RFC 3339), by id, page by page. */
 export async function openOrders(
   pool: Pool,
   page: { olderThan: string; after: string | null; limit: number },
@@ -40,7 +45,7 @@ export async function openOrders(
      select o.order_id as "orderId", o.status, o.epoch,
             (select e.raised_at from aftercommit.order_epochs e where e.order_id = o.order_id and e.epoch = o.epoch) as "raisedAt"
      from candidates join aftercommit.orders o using (order_id)
-     where o.updated_at < $1 and ($2::uuid is null or o.order_id > $2) and ${IS_OPEN}
+     where o.updated_at < $1 and ($2::uuid is null or o.order_id > $2) and ${IS_OPEN} and not ${IS_IN_GROUP}
      order by o.order_id limit $3`,
     [page.olderThan, page.after, page.limit],
   );

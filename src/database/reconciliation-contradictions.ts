@@ -1,4 +1,5 @@
 import { isSold } from './order-settling';
+import { SALE_COUNTERS } from './sale-reconciliation';
 
 /**
  * Where rows of the database contradict each other, by detector. Each query gives `subject`, `order_id` and `detail`, in one
@@ -141,6 +142,8 @@ export const CONTRADICTIONS = {
                                        where r.order_id = o.order_id and r.step = 'restock' and r.op = 'do' and r.state = 'done')
       group by l.sku) h using (sku)
     where i.sold < h.sold and $1::timestamptz is not null`,
+
+  sale_counters: SALE_COUNTERS,
 
   doubled_message: `
     select 'notification:' || a.notification_id || ':' || a.channel as subject, a.order_id,

@@ -1,4 +1,5 @@
 import { OVER_RETRIED } from '../domain/reconciliation';
+import { SALE_SETTLING_MS } from './sales';
 import { IS_NEXT, IS_NOT_PAUSED } from './delivery-order';
 
 /**
@@ -66,6 +67,24 @@ export const NEGLECTED = {
   stalled_replay: `
     select 'replay:' || r.replay_id as subject, null::uuid as order_id, jsonb_build_object('updatedAt', r.updated_at) as detail
     from aftercommit.replays r where r.state = 'RUNNING' and r.updated_at < $1`,
+
+  // Not while a payment of it is waited for, or a delivery of it that failed is tried again.
+  unfinished_group: `
+    select 'group:' || g.group_id as subject, null::uuid as order_id,
+           jsonb_build_object('state', g.state, 'openedAt', g.opened_at, 'closedAt', g.closed_at) as detail
+    from aftercommit.groups g
+    where g.state <> 'ENDED' and coalesce(g.closed_at, g.opened_at) < $1
+      and not exists (select 1 from aftercommit.orders o where o.group_id = g.group_id and o.status = 'PENDING_PAYMENT' and o.deadline >= $1)
+      and not exists (select 1 from aftercommit.orders o join aftercommit.deliveries d on d.aggregate_id = o.order_id
+                      where o.group_id = g.group_id and d.replay_id is null and d.state = 'READY' and d.next_attempt_at >= $1)`,
+
+  unfinished_sale: `
+    select 'sale:' || s.sale_id as subject, null::uuid as order_id, jsonb_build_object('state', s.state) as detail
+    from aftercommit.sales s
+    where (s.state = 'SCHEDULED' and coalesce(s.opens_at, s.created_at) < $1)
+       or (s.state = 'OPEN' and s.closes_at < $1)
+       or (s.state = 'CLOSED' and s.reconciliation is null and $1 > ${SALE_SETTLING_MS} * interval '1 ms' + greatest(s.closes_at, (
+             select max(o.deadline) from aftercommit.orders o where o.sale_id = s.sale_id and o.status in ('PENDING_PAYMENT', 'COMPENSATING'))))`,
 
   unstarted_workflow: `
     select 'workflow:' || w.workflow_id as subject, null::uuid as order_id,

@@ -50,6 +50,7 @@ const TAKE_UP = `
 export interface TakenUp {
   aggregateId: string;
   replayId: string | null;
+  groupId: null;
 }
 
 /**
@@ -93,7 +94,7 @@ export async function redriveDelivery(
         await reopenReplays(client, [row.replay_id]);
         await appendAudit(client, { actor, action: 'delivery.redrive', subject: deliveryId, detail: {} });
       }
-      return { aggregateId: row.aggregate_id, replayId: row.replay_id };
+      return { aggregateId: row.aggregate_id, replayId: row.replay_id, groupId: null };
     },
     ONCE,
   );
@@ -176,6 +177,10 @@ export async function takeUpDeadLetters(pool: Pool, redriveId: string): Promise<
       client,
       taken.rows.map((row) => row.replay_id),
     );
-    return taken.rows.map((row) => ({ aggregateId: row.aggregate_id, replayId: row.replay_id }));
+    return taken.rows.map((row) => ({
+      aggregateId: row.aggregate_id,
+      replayId: row.replay_id,
+      groupId: null,
+    }));
   });
 }

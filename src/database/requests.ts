@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
 import type { OrderRequest } from '../domain/orders';
-import { repeating, statement } from './transaction';
+import { prepared, repeating } from './transaction';
 
 /** The first decided answer to a request, replayed byte for byte. */
 export interface StoredAnswer {
@@ -40,7 +40,7 @@ const READ = `
 
 /** What is known of a request, or null. */
 export async function readRequest(pool: Pool, orderId: string): Promise<KnownRequest | null> {
-  const [row] = await statement<Row>(pool, READ, [orderId]);
+  const [row] = await prepared<Row>(pool, READ, [orderId]);
   return row === undefined ? null : toKnown(row, false);
 }
 
@@ -74,7 +74,7 @@ export async function readRequestBody(
   pool: Pool,
   orderId: string,
 ): Promise<{ caller: string; body: OrderRequest | null } | null> {
-  const [row] = await statement<{ caller: string; body: OrderRequest | null }>(
+  const [row] = await prepared<{ caller: string; body: OrderRequest | null }>(
     pool,
     'select caller, body from aftercommit.order_requests where order_id = $1',
     [orderId],

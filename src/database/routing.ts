@@ -15,20 +15,20 @@ export interface FrozenRoute {
 export type RouteEvent = (event: EventEnvelope) => FrozenRoute[];
 
 /**
- * Evaluates the rules for the new events of an order or a subject and freezes the deliveries, in one transaction.
+ * Evaluates the rules for the new events of orders or subjects and freezes the deliveries, in one transaction.
  * Idempotent: an event is routed once, whoever gets there first; a later change of a rule changes nothing for it.
  * @returns how many events were routed by this call
  */
 export async function routeEvents(
   pool: Pool,
-  events: { aggregateId: string; at: string },
+  events: { aggregateIds: readonly string[]; at: string },
   route: RouteEvent,
 ): Promise<number> {
   return transaction(pool, async (client) => {
     const { rows } = await client.query<OutboxRow>(
       `select ${OUTBOX_COLUMNS} from aftercommit.outbox o
-       where aggregate_id = $1 and routed_at is null order by seq for no key update`,
-      [events.aggregateId],
+       where aggregate_id = any ($1::uuid[]) and routed_at is null order by aggregate_id, seq for no key update`,
+      [events.aggregateIds],
     );
     if (rows.length === 0) return 0;
     await freezeDeliveries(client, rows, { route, at: events.at, replayId: null });

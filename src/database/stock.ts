@@ -11,7 +11,8 @@ export interface StockMove {
 export class StockShortError extends Error {}
 
 /**
- * Moves an order's whole quantity, in sorted order. Last in its transaction: the hottest rows are held shortest.
+ * Moves an order's whole quantity, in sorted order, and in its sale what its units are there. Last in its transaction: the
+ * hottest rows are held shortest.
  * @throws StockShortError when less than the order's quantity is there; the transaction must be rolled back
  */
 export async function moveStock(client: Queryable, orderId: string, move: StockMove): Promise<void> {
@@ -30,16 +31,24 @@ const QUANTITIES =
   'select sku, sum(quantity)::int as quantity from aftercommit.order_lines where order_id = $1 group by sku';
 
 /**
- * Locks the order's products, sorted, so that two orders that share some wait for each other instead of deadlocking.
+ * Moves the units within the order's sale, if it is of one, then locks the order's products, sorted, so that two orders that
+ * share some wait for each other instead of deadlocking. In one round trip, and in this order, as a commit does: the scan of
+ * the products does not begin before its condition on `moved` is known.
  * @returns true when less is there than the order's quantity, of any of them
  */
-async function lockAndCheckShort(client: Queryable, orderId: string, { from }: StockMove): Promise<boolean> {
+async function lockAndCheckShort(
+  client: Queryable,
+  orderId: string,
+  { from, to, at }: StockMove,
+): Promise<boolean> {
   const { rows } = await client.query<{ short: boolean }>(
-    `with held as (
+    `with moved as materialized (select aftercommit.move_in_sale($1, '${from}', '${to}', $2)),
+     held as (
        select i.sku, i.${from} as there from aftercommit.inventory i
-       where i.sku in (select sku from aftercommit.order_lines where order_id = $1) order by i.sku for no key update)
+       where exists (select 1 from moved) and i.sku in (select sku from aftercommit.order_lines where order_id = $1)
+       order by i.sku for no key update)
      select l.quantity > coalesce(held.there, 0) as short from (${QUANTITIES}) l left join held using (sku)`,
-    [orderId],
+    [orderId, at],
   );
   return rows.some((row) => row.short);
 }

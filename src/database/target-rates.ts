@@ -1,5 +1,5 @@
 import type { Pool } from 'pg';
-import { statement } from './transaction';
+import { prepared } from './transaction';
 
 /**
  * Takes a share of a rate that all processes hold together: the time of the next free send moves on by as many sends as
@@ -13,7 +13,7 @@ export async function takeShare(
   rate: { name: string; perSecond: number; sends: number; waitMsMax: number },
 ): Promise<number | null> {
   const spanMs = (rate.sends * 1_000) / rate.perSecond;
-  const [row] = await statement<{ wait_ms: number }>(
+  const [row] = await prepared<{ wait_ms: number }>(
     pool,
     `insert into aftercommit.target_rates as r (target_name, next_at)
      values ($1, clock_timestamp() + $2 * interval '1 millisecond')

@@ -2,7 +2,7 @@ import type { Pool } from 'pg';
 import { SERVICE_SOURCE } from '../domain/events';
 import { InUseError, InvalidTargetError } from '../errors';
 import { appendAudit } from './audit';
-import { ONCE, statement, transaction, type Queryable } from './transaction';
+import { ONCE, prepared, type Queryable, statement, transaction } from './transaction';
 
 /** `PAUSED`: its deliveries wait. `DISABLED`: they are dead at once. */
 export type TargetState = 'ENABLED' | 'PAUSED' | 'DISABLED';
@@ -32,7 +32,7 @@ export async function listTargets(pool: Pool): Promise<TargetRow[]> {
 }
 
 export async function readTarget(pool: Pool, name: string): Promise<TargetRow | null> {
-  const [row] = await statement<TargetRow>(
+  const [row] = await prepared<TargetRow>(
     pool,
     `select ${COLUMNS} from aftercommit.targets where name = $1`,
     [name],

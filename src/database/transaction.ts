@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Pool, PoolClient } from 'pg';
 import { AppError, DatabaseUnavailableError } from '../errors';
@@ -131,6 +132,31 @@ export async function statement<Row extends object>(
   values: unknown[],
 ): Promise<Row[]> {
   return repeating(async () => (await pool.query<Row>(text, values)).rows);
+}
+
+/** Names of prepared statements, by their texts. A text is one of ours: there are as many as places that prepare one. */
+const names = new Map<string, string>();
+
+function nameOf(text: string): string {
+  const known = names.get(text);
+  if (known !== undefined) return known;
+  // Part of the digest is enough to tell our own texts apart, and PostgreSQL cuts names after 63 bytes.
+  const name = `aftercommit_${createHash('sha256').update(text).digest('hex').slice(0, 32)}`;
+  names.set(text, name);
+  return name;
+}
+
+/**
+ * The same for a statement that runs for every order: each connection parses and plans it once. Planning these anew took
+ * longer than running them.
+ * @param text - always the same for one place in the code: every text that was ever given is kept
+ */
+export async function prepared<Row extends object>(
+  pool: Pool,
+  text: string,
+  values: unknown[],
+): Promise<Row[]> {
+  return repeating(async () => (await pool.query<Row>({ name: nameOf(text), text, values })).rows);
 }
 
 /**

@@ -1,5 +1,6 @@
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { createNotificationActivities } from '../../src/activities/notifications';
+import { createRecords } from '../../src/activities/records';
 import { sendAttempts, type NotificationDeps } from '../../src/activities/notification-sending';
 import { createTemplateBook } from '../../src/activities/templates';
 import type { Channel, FoundMessage } from '../../src/channels/channel';
@@ -32,6 +33,7 @@ function acceptingChannel(found: FoundMessage[] = []): { channel: Channel; sent:
 function depsOf(over: Partial<NotificationDeps>): NotificationDeps {
   return {
     pool: database.pool,
+    records: createRecords(database.pool),
     channels: {},
     templates: createTemplateBook(database.pool),
     reachRules: {
@@ -81,7 +83,7 @@ describe('a first attempt', () => {
     const templates = { get: () => Promise.reject(new RangeError('no such version')) };
     const orderId = await placeNow('unmakeable');
 
-    await send(depsOf({ channels: { sms: channel }, templates }), { orderId });
+    await send(depsOf({ channels: { sms: channel }, templates }), { orderIds: [orderId] });
 
     expect(sent).toEqual([]);
     expect(await attemptOf(orderId)).toMatchObject({ state: 'READY', error_code: 'internal_error' });
@@ -92,9 +94,9 @@ describe('a first attempt', () => {
     const silence = { watch: () => Promise.reject(new TypeError('a mistake of ours')) };
     const orderId = await placeNow('made');
 
-    await expect(send(depsOf({ channels: { sms: channel }, silence }), { orderId })).rejects.toThrow(
-      'a mistake of ours',
-    );
+    await expect(
+      send(depsOf({ channels: { sms: channel }, silence }), { orderIds: [orderId] }),
+    ).rejects.toThrow('a mistake of ours');
 
     expect(sent).toHaveLength(1);
     expect(await attemptOf(orderId)).toMatchObject({ state: 'ACCEPTED' });
@@ -105,7 +107,7 @@ describe('a first attempt', () => {
     const deps = depsOf({ channels: { sms: channel }, channelRates: { sms: 0.1 } });
     const orders = await Promise.all(['rate-1', 'rate-2', 'rate-3'].map(placeNow));
 
-    for (const orderId of orders) await send(deps, { orderId });
+    for (const orderId of orders) await send(deps, { orderIds: [orderId] });
     const [first, second, third] = await Promise.all(orders.map(attemptOf));
 
     expect(sent).toEqual([first!.attempt_id]);
@@ -134,6 +136,8 @@ describe('an attempt without an outcome', () => {
       notification: () => Promise.resolve(),
       silence: () => Promise.resolve(),
       replay: () => Promise.resolve(),
+      order: () => Promise.resolve(),
+      group: () => Promise.resolve(),
     };
     const activities = createNotificationActivities({ ...depsOf(over), successors });
     await new MockActivityEnvironment().run(() => activities.continueNotification({ notificationId }));

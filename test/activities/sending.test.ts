@@ -1,6 +1,7 @@
 import { sendClaimed } from '../../src/activities/sending';
 import type { OpenTarget, TargetBook } from '../../src/activities/targets';
 import type { SendOutcome, Target, TargetRequest } from '../../src/bus/targets/target';
+import { createRecords } from '../../src/activities/records';
 import { claimDeliveries } from '../../src/database/deliveries';
 import { listDeliveries } from '../../src/database/delivery-views';
 import { advanceReplay, createReplay } from '../../src/database/replays';
@@ -70,8 +71,17 @@ const wake = (id: string): Promise<void> => Promise.resolve(void woken.push(id))
 function deps(targets: TargetBook) {
   const metrics = { deliveryAttempt: () => undefined, delivered: () => undefined };
   const silence = (): Promise<void> => Promise.reject(new Error('no message is sent here'));
-  const successors = { delivery: wake, notification: silence, replay: wake, silence };
-  return { pool: database.pool, targets, successors, metrics, now: () => new Date(), random: () => 0.5 };
+  const successors = {
+    delivery: wake,
+    notification: silence,
+    replay: wake,
+    silence,
+    order: wake,
+    group: wake,
+  };
+  const { pool } = database;
+  const records = createRecords(pool);
+  return { pool, records, targets, successors, metrics, now: () => new Date(), random: () => 0.5 };
 }
 
 /** Deliveries of several orders to one target, claimed together as a replay does. */

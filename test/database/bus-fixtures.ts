@@ -50,7 +50,7 @@ export async function record(
   result: DeliveryResult,
   by = 'me',
 ): Promise<void> {
-  await recordDeliveries(pool, by, [{ delivery, result }]);
+  await recordDeliveries(pool, [{ claimedBy: by, delivery, result }]);
 }
 
 /** Claims the first deliveries of an order or a subject. */

@@ -31,7 +31,8 @@ afterAll(() => database.drop());
 
 const toBoth = () =>
   ['one', 'two'].map((targetName) => ({ ruleName: 'rule', targetName, transformer: null }));
-const route = (aggregateId: string) => routeEvents(database.pool, { aggregateId, at: AT }, toBoth);
+const route = (aggregateId: string) =>
+  routeEvents(database.pool, { aggregateIds: [aggregateId], at: AT }, toBoth);
 const claim = (aggregateId: string, claimedBy = 'me', sendForMs = 60_000) =>
   claimOf(database.pool, aggregateId, claimedBy, sendForMs);
 const record = (delivery: ClaimedDelivery, result: DeliveryResult, by = 'me') =>
@@ -53,7 +54,7 @@ describe('routing', () => {
   it('calls an event that nobody wants published', async () => {
     const orderId = await placeOne(database.pool, 'unwanted');
 
-    await routeEvents(database.pool, { aggregateId: orderId, at: AT }, () => []);
+    await routeEvents(database.pool, { aggregateIds: [orderId], at: AT }, () => []);
 
     expect((await listEvents(database.pool, { orderId, limit: 10 })).data).toMatchObject([
       { status: 'PUBLISHED' },

@@ -159,6 +159,8 @@ describe('aftercommit.enqueue_workflow', () => {
       workflowIds.delivery('1'),
       workflowIds.notification('1'),
       workflowIds.silence({ until: 0 }),
+      workflowIds.group('1'),
+      workflowIds.sale('1'),
       workflowIds.replay('1'),
       workflowIds.redrive('1'),
       workflowIds.backlog({ rule: '1' }),

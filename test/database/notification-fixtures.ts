@@ -14,7 +14,7 @@ const SILENCE_MS = { whatsapp: 60_000, sms: 60_000, voice: 60_000 };
 /** What a sender takes up of an order. */
 export async function claimOf(pool: Pool, orderId: string): Promise<ClaimedAttempt[]> {
   return claimAttempts(pool, {
-    orderId,
+    orderIds: [orderId],
     claimedBy: 'test',
     sendForMs: 60_000,
     silenceMs: SILENCE_MS,
@@ -45,7 +45,7 @@ export async function accepted(
   order: Order = {},
 ): Promise<ClaimedAttempt> {
   const attempt = await claimed(pool, name, order);
-  await recordAccepted(pool, { attemptId: attempt.attemptId, sid, status: 'queued', latencyMs: 12 });
+  await recordAccepted(pool, [{ attemptId: attempt.attemptId, sid, status: 'queued', latencyMs: 12 }]);
   return attempt;
 }
 

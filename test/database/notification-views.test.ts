@@ -232,12 +232,14 @@ describe('the counts', () => {
     const fallback = await accepted(pool, 'count fallback', sid(2), order(['whatsapp', 'sms']));
     await report(sid(2), 'undelivered', '63016');
     const [second] = await claimOf(pool, fallback.orderId);
-    await recordAccepted(pool, {
-      attemptId: second!.attemptId,
-      sid: sid(3),
-      status: 'queued',
-      latencyMs: 1,
-    });
+    await recordAccepted(pool, [
+      {
+        attemptId: second!.attemptId,
+        sid: sid(3),
+        status: 'queued',
+        latencyMs: 1,
+      },
+    ]);
     await report(sid(3), 'delivered');
     // Silent on the first channel, refused on the second.
     const silent = await accepted(pool, 'count silent', sid(4), order(['whatsapp', 'sms']));
@@ -256,12 +258,14 @@ describe('the counts', () => {
     const byLookUp = await ambiguous(pool, 'count look-up', order());
     await adopt(pool, { attemptId: byLookUp.attemptId, sid: sid(6), by: 'look_up', report: NO_REPORT });
     const byAnswer = await ambiguous(pool, 'count answer', order());
-    await recordAccepted(pool, {
-      attemptId: byAnswer.attemptId,
-      sid: sid(7),
-      status: 'queued',
-      latencyMs: 1,
-    });
+    await recordAccepted(pool, [
+      {
+        attemptId: byAnswer.attemptId,
+        sid: sid(7),
+        status: 'queued',
+        latencyMs: 1,
+      },
+    ]);
     const resent = await ambiguous(pool, 'count resend', order());
     await resendLost(pool, resent.attemptId);
     const byOperator = await ambiguous(pool, 'count operator', order());

@@ -44,7 +44,7 @@ const claim = (
   over: { claimedBy?: string; isCounted?: boolean; configured?: ReadonlySet<string> } = {},
 ) =>
   claimAttempts(database.pool, {
-    orderId,
+    orderIds: [orderId],
     claimedBy: 'me',
     sendForMs: 5_000,
     silenceMs: SILENCE,
@@ -59,13 +59,10 @@ async function claimed(name: string, channels = ['whatsapp', 'sms']): Promise<Cl
   return attempt!;
 }
 
-const accept = (attempt: ClaimedAttempt, sid: string) =>
-  recordAccepted(database.pool, {
-    attemptId: attempt.attemptId,
-    sid,
-    status: 'queued',
-    latencyMs: 5,
-  });
+const accept = async (attempt: ClaimedAttempt, sid: string, status = 'queued') => {
+  const call = { attemptId: attempt.attemptId, sid, status, latencyMs: 5 };
+  return (await recordAccepted(database.pool, [call]))[0]!;
+};
 
 const report = (
   sid: string,
@@ -776,12 +773,7 @@ describe('what a review found', () => {
 
   it('an answer that names a final status leaves it to the reports', async () => {
     const attempt = await claimed('failed-at-once', ['sms', 'voice']);
-    await recordAccepted(database.pool, {
-      attemptId: attempt.attemptId,
-      sid: 'SM-at-once',
-      status: 'failed',
-      latencyMs: 1,
-    });
+    await accept(attempt, 'SM-at-once', 'failed');
 
     await report('SM-at-once', 'failed', { errorCode: '30003' });
 

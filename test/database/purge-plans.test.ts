@@ -9,7 +9,7 @@ const ROWS = 20_000;
 const BATCH = 20;
 const BEFORE = '2100-01-01T00:00:00.000Z';
 /** Made by people one by one, so they stay small. */
-const SMALL = ['replays', 'redrives'];
+const SMALL = ['replays', 'redrives', 'sales'];
 
 /** What a big shop has after years, as far as the purge meets it: half of the orders came to nothing. */
 const FILL = [
@@ -62,6 +62,11 @@ const FILL = [
    from generate_series(1, ${ROWS}) as n`,
   `insert into aftercommit.reconciliation_findings (reconciliation_id, detector, class, severity, subject, detail)
    select reconciliation_id, 'test', 'outage', 'low', 'order:1', '{}' from aftercommit.reconciliations`,
+  `insert into aftercommit.groups (group_id, process, state, ended_at)
+   select gen_random_uuid(), 'test', 'ENDED', '2020-01-01'::timestamptz + n * interval '1 minute' from generate_series(1, ${ROWS}) as n`,
+  `insert into aftercommit.sales (sale_id, sku, quantity, state, updated_at) values ('over', 'SKU', 1, 'CLOSED', '2020-01-01')`,
+  `insert into aftercommit.sale_customers (sale_id, customer_id, units)
+   select case when n <= 1000 then 'over' else 'open-' || n % 200 end, 'cus_' || n, 1 from generate_series(1, ${ROWS}) as n`,
   `insert into aftercommit.recipient_days select 'h' || n, '2020-01-01', 1 from generate_series(1, ${ROWS}) as n`,
 ];
 

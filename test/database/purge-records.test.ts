@@ -167,6 +167,41 @@ const CASES: Case[] = [
     ],
     stays: [['d', '2026-01-01']],
   },
+  {
+    of: 'groups',
+    table: 'groups',
+    name: 'group_id',
+    insert: `insert into aftercommit.groups (group_id, state, ended_at, process) values ($1, $2, $3, 'test')`,
+    goes: [
+      [uuid(1), 'ENDED', OLD],
+      [uuid(2), 'ENDED', OLD],
+    ],
+    stays: [
+      [uuid(3), 'CLOSED', null],
+      [uuid(4), 'OPEN', null],
+      [uuid(5), 'ENDED', BEFORE],
+    ],
+  },
+  {
+    of: 'saleCustomers',
+    table: 'sale_customers',
+    name: 'customer_id',
+    insert: `with stocked as (
+               insert into aftercommit.inventory (sku, available) values ('sold', 1) on conflict (sku) do update set available = 1
+               returning sku),
+             sale as (
+               insert into aftercommit.sales (sale_id, sku, quantity, state, updated_at)
+               select $1, sku, 1, $2, $3 from stocked)
+             insert into aftercommit.sale_customers (sale_id, customer_id, units) values ($1, $1, 1)`,
+    goes: [
+      ['over', 'CLOSED', OLD],
+      ['over too', 'CLOSED', OLD],
+    ],
+    stays: [
+      ['open', 'OPEN', OLD],
+      ['just over', 'CLOSED', BEFORE],
+    ],
+  },
 ];
 
 /** Replay and redrive 6 have a dead letter. */

@@ -35,7 +35,7 @@ const isThere = async (orderId: string) =>
 /** An order whose one event was sent with this outcome, and whose message has one too. */
 async function sent(name: string, result = delivered): Promise<string> {
   const orderId = await placeOne(database.pool, name);
-  await routeEvents(database.pool, { aggregateId: orderId, at: AT }, toOne);
+  await routeEvents(database.pool, { aggregateIds: [orderId], at: AT }, toOne);
   for (const one of await claimOf(database.pool, orderId)) await record(database.pool, one, result);
   await database.pool.query(
     `update aftercommit.notification_attempts set state = 'ACCEPTED' where order_id = $1`,

@@ -130,7 +130,7 @@ describe('a worker that is killed', () => {
 
   it('R1: between finding and repair, repairs once it is back, under the same finding', async () => {
     const subject = await plant('order_without_run');
-    const runs = world.deps.runs!;
+    const runs = world.deps.runs;
     const wakeOrder = runs.wakeOrder.bind(runs);
 
     const { findings } = await killedOnce((die) => {

@@ -23,7 +23,7 @@ const to =
 /** An order with two events whose deliveries to `one` all ended as asked. */
 async function ordered(name: string, result = delivered): Promise<string> {
   const orderId = await twoEvents(database.pool, name);
-  await routeEvents(database.pool, { aggregateId: orderId, at: AT }, to('one'));
+  await routeEvents(database.pool, { aggregateIds: [orderId], at: AT }, to('one'));
   for (;;) {
     const claimed = await claimOf(database.pool, orderId);
     if (claimed.length === 0) return orderId;
@@ -64,7 +64,7 @@ describe('a replay', () => {
 
   it('leaves the first deliveries alone, and what waits of them does not wait for it', async () => {
     const orderId = await placeOne(database.pool, 'beside');
-    await routeEvents(database.pool, { aggregateId: orderId, at: AT }, to('one'));
+    await routeEvents(database.pool, { aggregateIds: [orderId], at: AT }, to('one'));
     const { replayId } = await start({ orderId, target: 'one' });
     await advance(replayId);
 

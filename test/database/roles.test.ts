@@ -73,6 +73,8 @@ import { advanceReplay, commandReplay, createReplay } from '../../src/database/r
 import { acceptRequest } from '../../src/database/requests';
 import { routeEvents } from '../../src/database/routing';
 import { deleteRule, listRules, putRule, setRuleState } from '../../src/database/rules';
+import { reconcileSale } from '../../src/database/sale-reconciliation';
+import { advanceSale, readSale } from '../../src/database/sales';
 import { announceDecline, requestPayment } from '../../src/database/payment-requests';
 import { recordPaymentReport, recordShipmentReport } from '../../src/database/participant-reports';
 import { completeShipment, readShipment } from '../../src/database/shipments';
@@ -87,6 +89,7 @@ import { createTestDatabase, silentLog, type TestDatabase } from '../support/dat
 import { claimOf, dead, delivered, logTargets, record } from './bus-fixtures';
 import { ADDRESS, paymentReport, shipmentReport } from './order-fixtures';
 import { AT, captureOne, phoneHash } from './place';
+import { asked, codesOf, commitGroup, openSale, passTime } from './sale-fixtures';
 
 /** The roles of docs/deployment-security.md, made by the very statements of that page. */
 
@@ -165,7 +168,7 @@ async function place(name: string, more: Partial<OrderRequest> = {}): Promise<st
 }
 
 /** What a sender takes up of an order, or one attempt of it. */
-const messagesOf = (pool: Pool, which: { orderId: string } | { attemptId: string }) =>
+const messagesOf = (pool: Pool, which: { orderIds: string[] } | { attemptId: string }) =>
   claimAttempts(pool, {
     ...which,
     claimedBy: 'me',
@@ -178,7 +181,7 @@ const messagesOf = (pool: Pool, which: { orderId: string } | { attemptId: string
 const toRole =
   (targetName = 'role') =>
   () => [{ ruleName: 'role', targetName, transformer: null }];
-const route = (aggregateId: string) => routeEvents(worker, { aggregateId, at: AT }, toRole());
+const route = (aggregateId: string) => routeEvents(worker, { aggregateIds: [aggregateId], at: AT }, toRole());
 
 describe('the role of the API', () => {
   it('starts, and answers what it is asked', async () => {
@@ -338,7 +341,7 @@ describe('the role of the worker', () => {
     const orderId = await place('told');
     await captureOne(worker, orderId);
     await settleOrder(worker, { orderId, epoch: 1, at: AT, earnsPoints: true });
-    const [first] = await messagesOf(worker, { orderId });
+    const [first] = await messagesOf(worker, { orderIds: [orderId] });
     const { attemptId, notificationId } = first!;
     await recordUnsent(worker, { attemptId, claimedBy: 'me', sends: 1, retryInMs: 0, code: 'later' });
     await messagesOf(worker, { attemptId });
@@ -347,17 +350,19 @@ describe('the role of the worker', () => {
     await recordAmbiguous(worker, { attemptId, code: 'timeout', message: 'no answer', latencyMs: 1 });
     await resendLost(worker, attemptId);
     await markInWorkflow(worker, notificationId, true);
-    const [second] = await messagesOf(worker, { orderId });
+    const [second] = await messagesOf(worker, { orderIds: [orderId] });
     await declareAmbiguous(worker, second!.attemptId);
     await holdAttempt(worker, second!.attemptId, 'notify/role');
     expect(await resendNotification(api, { notificationId, channel: null, actor: 'test' })).toBe('resent');
-    const [third] = await messagesOf(worker, { orderId });
-    await recordAccepted(worker, {
-      attemptId: third!.attemptId,
-      sid: 'SM-role',
-      status: 'queued',
-      latencyMs: 1,
-    });
+    const [third] = await messagesOf(worker, { orderIds: [orderId] });
+    await recordAccepted(worker, [
+      {
+        attemptId: third!.attemptId,
+        sid: 'SM-role',
+        status: 'queued',
+        latencyMs: 1,
+      },
+    ]);
     const silent = { at: new Date(Date.now() + 60_000).toISOString(), after: null, limit: 10 };
     expect(await silentNotifications(worker, silent)).toContainEqual({ notificationId, orderId });
     const report = { sid: 'SM-role', attemptId: null, errorCode: '30003', answeredBy: null };
@@ -387,7 +392,7 @@ describe('the role of the worker', () => {
     await setOptOut(api, { customerId: 'cus_1', channel: 'sms', isOptedOut: true, actor: 'test' });
     await recordInbound(api, { phoneHash: phoneHash('+14155550100'), channel: 'sms', wish: 'start' });
     expect(await readWishes(api, 'cus_1')).toMatchObject({ language: 'de' });
-    const [attempt] = await messagesOf(worker, { orderId });
+    const [attempt] = await messagesOf(worker, { orderIds: [orderId] });
     const refusal = { attemptId: attempt!.attemptId, code: '21610', message: 'unsubscribed', latencyMs: 1 };
     await recordRejected(worker, refusal);
 
@@ -558,5 +563,33 @@ describe('the role that migrates', () => {
     await caller.query(`select aftercommit.enqueue('a.b', '{}', 'shop', 'basket-1')`);
 
     expect((await listEvents(owner, { subject: 'basket-1', ...page })).data).toHaveLength(1);
+  });
+});
+
+describe('sales', () => {
+  it('are put by the API, and opened, closed and compared by the worker', async () => {
+    await openSale(api, 'role', { closesAt: new Date(Date.now() + 3_600_000).toISOString() });
+    await passTime(database.pool, 'role', 'closes_at');
+
+    expect(await advanceSale(worker, 'role')).toMatchObject({ state: 'CLOSED', next: 'reconcile' });
+    expect(await reconcileSale(worker, 'role')).toMatchObject({ differences: [] });
+    expect(await readSale(api, 'role')).toMatchObject({ state: 'CLOSED' });
+  });
+
+  // Last: from here on the API may do what workers do.
+  it('have their orders committed by an API with the flash lane, and by no other', async () => {
+    await openSale(api, 'flash-role');
+    const orders = [asked('flash role', { saleId: 'flash-role', mode: 'wait' })];
+    await expect(commitGroup(api, orders)).rejects.toThrow(DENIED);
+
+    await database.pool.query(statementsOf('grants of an API with the flash lane'));
+
+    expect(codesOf(await commitGroup(api, orders))).toEqual(['done']);
+    const { orderId } = orders[0]!;
+    expect(await messagesOf(api, { orderIds: [orderId] })).toEqual([]);
+    await route(orderId);
+    const ending = { event: 'order.expired', status: 'EXPIRED', code: 'payment_deadline' } as const;
+    await endOrder(worker, { orderId, epoch: 1, at: AT, ending });
+    expect(await readSale(api, 'flash-role')).toMatchObject({ reserved: 0, available: 10 });
   });
 });

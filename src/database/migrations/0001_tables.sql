@@ -83,12 +83,65 @@ create table aftercommit.orders (
   cart_id        text,
   last_seq       int not null,
   epoch          int not null default 1,
+  -- The workflow that looks after it: its own, or that of its group in the flash lane.
   workflow_id    text not null,
+  -- The group of the flash lane that committed it.
+  group_id       uuid,
+  sale_id        text,
   created_at     timestamptz not null,
   updated_at     timestamptz not null
 ) with (fillfactor = 70);
 create index orders_by_time on aftercommit.orders (created_at desc, order_id desc);
 create index orders_by_customer on aftercommit.orders (customer_id, created_at desc, order_id desc);
+create index orders_by_group on aftercommit.orders (group_id) where group_id is not null;
+create index orders_by_sale on aftercommit.orders (sale_id) where sale_id is not null;
+
+-- A group of the flash lane: what one process commits in about a second, supervised by the workflow `group/{group_id}`, which
+-- runs before the row is written. A commit holds the row's share lock, so that closing it waits for every commit.
+create table aftercommit.groups (
+  group_id  uuid primary key,
+  -- Who commits under it, for people.
+  process   text not null,
+  state     text not null check (state in ('OPEN', 'CLOSED', 'ENDED')),
+  opened_at timestamptz not null default now(),
+  closed_at timestamptz,
+  -- When nothing of it was left to do.
+  ended_at  timestamptz
+);
+create index groups_not_ended on aftercommit.groups (opened_at) where state <> 'ENDED';
+
+-- A cap on how much of a product's stock is sold in a window of time.
+create table aftercommit.sales (
+  sale_id                  text primary key,
+  sku                      text not null references aftercommit.inventory (sku),
+  quantity                 int not null check (quantity > 0),
+  -- Units in orders that are not paid yet, and in those that stand.
+  reserved                 int not null default 0 check (reserved >= 0),
+  sold                     int not null default 0 check (sold >= 0),
+  -- Units that one customer may have; null: no limit.
+  per_customer             int check (per_customer > 0),
+  -- How long a `wait` order of the sale waits for its payment; null: as its caller says.
+  payment_deadline_seconds int check (payment_deadline_seconds > 0),
+  opens_at                 timestamptz,
+  closes_at                timestamptz,
+  state                    text not null default 'SCHEDULED' check (state in ('SCHEDULED', 'OPEN', 'CLOSED')),
+  -- When the last unit was taken first; units that come back are for sale again.
+  sold_out_at              timestamptz,
+  -- What was counted at its end: { at, orders, reserved, sold, differences }.
+  reconciliation           jsonb,
+  created_at               timestamptz not null default now(),
+  updated_at               timestamptz not null default now(),
+  check (opens_at is null or closes_at is null or opens_at < closes_at),
+  check (reserved + sold <= quantity)
+) with (fillfactor = 50);
+
+-- What each customer has of a sale, in units.
+create table aftercommit.sale_customers (
+  sale_id     text not null,
+  customer_id text not null,
+  units       int not null check (units >= 0),
+  primary key (sale_id, customer_id)
+);
 
 create table aftercommit.order_lines (
   order_id         uuid not null references aftercommit.orders on delete cascade,

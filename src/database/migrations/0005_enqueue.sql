@@ -83,7 +83,7 @@ begin
       using errcode = 'invalid_parameter_value';
   end if;
   -- What the service runs itself must not be started or disturbed. A test holds these names and the service's together.
-  if $2 ~ '^(order|refund|deliver|notify|silence|replay|redrive|backlog|test|reconcile)/|^(reconcile|purge)-|^temporal-sys-'
+  if $2 ~ '^(order|refund|deliver|notify|silence|group|sale|replay|redrive|backlog|test|reconcile)/|^(reconcile|purge)-|^temporal-sys-'
      or $3 in ('orders', 'publish', 'notify', 'maintenance') then
     raise exception 'workflow_id and task_queue must not be of the service''s own' using errcode = 'invalid_parameter_value';
   end if;

@@ -27,6 +27,8 @@ begin
     when 'replays' then return query select * from aftercommit.purge_replays(p_before, p_limit);
     when 'redrives' then return query select * from aftercommit.purge_redrives(p_before, p_limit);
     when 'recipientDays' then return query select * from aftercommit.purge_recipient_days(p_before, p_limit);
+    when 'groups' then return query select * from aftercommit.purge_groups(p_before, p_limit);
+    when 'saleCustomers' then return query select * from aftercommit.purge_sale_customers(p_before, p_limit);
   end case;
 end $$;
 revoke all on function aftercommit.purge from public;

@@ -71,6 +71,26 @@ language sql volatile set search_path = '' as $$
     $which$ x.day < ($1 at time zone 'UTC')::date order by x.day $which$, p_before, p_limit)
 $$;
 
+-- Groups of the flash lane of which nothing is left to do. One for each second and process that takes orders.
+create index groups_ended on aftercommit.groups (ended_at) where state = 'ENDED';
+create function aftercommit.purge_groups(p_before timestamptz, p_limit int) returns table (removed int, after jsonb)
+language sql volatile set search_path = '' as $$
+  select * from aftercommit.purge_rows('groups',
+    $which$ x.state = 'ENDED' and x.ended_at < $1 order by x.ended_at $which$, p_before, p_limit)
+$$;
+
+-- What each customer had of a sale that is over. The sale itself stays: it is small, and part of the books.
+create function aftercommit.purge_sale_customers(p_before timestamptz, p_limit int) returns table (removed int, after jsonb)
+language sql volatile set search_path = '' as $$
+  select * from aftercommit.purge_rows('sale_customers',
+    -- Few sales have rows left: an array of them, so that only those rows are looked at.
+    $which$ x.sale_id = any (array(select s.sale_id from aftercommit.sales s
+                                   where s.state = 'CLOSED' and s.updated_at < $1
+                                     and exists (select 1 from aftercommit.sale_customers c where c.sale_id = s.sale_id)))
+            order by x.sale_id, x.customer_id $which$,
+    p_before, p_limit)
+$$;
+
 -- What participants told on their own, unless an operator still has to say what it is about.
 create function aftercommit.purge_participant_reports(p_before timestamptz, p_limit int, p_at timestamptz, p_id text)
 returns table (removed int, after jsonb)
@@ -99,4 +119,5 @@ end $$;
 
 revoke all on function aftercommit.purge_rows, aftercommit.purge_participant_reports, aftercommit.purge_workflow_starts,
   aftercommit.purge_provider_callbacks, aftercommit.purge_parked_steps, aftercommit.purge_reconciliations,
-  aftercommit.purge_replays, aftercommit.purge_redrives, aftercommit.purge_recipient_days from public;
+  aftercommit.purge_replays, aftercommit.purge_redrives, aftercommit.purge_recipient_days, aftercommit.purge_groups,
+  aftercommit.purge_sale_customers from public;
