@@ -60,14 +60,19 @@ const table = [
       'jsonata',
     ],
   },
-  { name: 'channels', rooms: ['domain', 'errors', 'log'], npm: ['twilio'] },
+  { name: 'channels', rooms: ['domain', 'errors', 'log'], npm: ['twilio', 'undici'] },
   // The verification of signatures is the consumer's, which imports nothing.
   { name: 'gateways', rooms: ['domain', 'errors', 'log', 'consumer'], npm: ['undici'] },
   {
+    name: 'lanes',
+    rooms: ['activities', 'database', 'domain', 'errors', 'log', 'metrics', 'workflows/messages'],
+    npm: ['@temporalio/client'],
+  },
+  {
     name: 'http',
     rooms: ['domain', 'database', 'bus', 'workflows/messages', 'errors', 'log', 'metrics'],
-    // What participants' webhooks say. Who reads them is handed in.
-    types: ['gateways'],
+    // What participants' webhooks say, and the flash lane. Who reads them, and who is it, is handed in.
+    types: ['gateways', 'lanes'],
     npm: [
       'express',
       '@temporalio/client',

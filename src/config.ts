@@ -59,6 +59,8 @@ const variables = z.object({
   TEMPORAL_ADDRESS: z.string().regex(/^[^\s:/]+:\d{1,5}$|^\[[0-9a-f:]+\]:\d{1,5}$/i, 'must be host:port'),
   TEMPORAL_NAMESPACE: z.string().default('default'),
   TEMPORAL_API_KEY: z.string().optional(),
+  TEMPORAL_DEPLOYMENT_NAME: z.string().optional(),
+  TEMPORAL_WORKER_BUILD_ID: z.string().optional(),
   TEMPORAL_TLS: flag.optional(),
   TEMPORAL_TLS_SERVER_NAME: z.string().optional(),
   TEMPORAL_TLS_SERVER_CA_CERT_PATH: z.string().optional(),
@@ -99,6 +101,10 @@ const variables = z.object({
   AFTERCOMMIT_CART_URL: url('http:', 'https:').optional(),
   AFTERCOMMIT_CART_API_KEY: z.string().optional(),
   AFTERCOMMIT_CART_TIMEOUT_MS: wholeNumber(100, 12_000).default(10_000),
+  AFTERCOMMIT_LANE: z.enum(['standard', 'flash']).default('standard'),
+  AFTERCOMMIT_FLASH_WINDOW_MS: wholeNumber(100, 60_000).default(1_000),
+  AFTERCOMMIT_FLASH_QUEUE_MAX: wholeNumber(1, 100_000).default(2_000),
+  AFTERCOMMIT_FLASH_BACKLOG_MAX: wholeNumber(1, 100_000).default(800),
   AFTERCOMMIT_EVENT_RETENTION_DAYS: wholeNumber(1, 36_500).default(365),
   AFTERCOMMIT_ORDER_RETENTION_DAYS: wholeNumber(KEPT_DAYS_MIN, 36_500).nullable().default(null),
   AFTERCOMMIT_KEY_RETENTION_DAYS: wholeNumber(KEPT_DAYS_MIN, 36_500).default(90),
@@ -136,6 +142,10 @@ export function readConfig(environment: Environment): Config {
   if (!parsed.success) problems.push(...parsed.error.issues.map((issue) => describe(issue, given)));
   problems.push(...problemsOfParticipants(given));
   const tls = readTls(given, problems);
+  const version = ['TEMPORAL_DEPLOYMENT_NAME', 'TEMPORAL_WORKER_BUILD_ID'];
+  if (version.filter((name) => given[name] !== undefined).length === 1) {
+    problems.push(`${version.join(', ')}: a version needs both`);
+  }
   const isLoopback = given['HOST'] === undefined || LOOPBACK.has(given['HOST']);
   if (!isLoopback && given['AFTERCOMMIT_API_KEYS'] === undefined) {
     problems.push('HOST: without AFTERCOMMIT_API_KEYS the service listens on loopback only');
@@ -181,6 +191,7 @@ function freeze(values: Variables, tls: TlsFiles | undefined): Config {
       apiKey: values.TEMPORAL_API_KEY,
       tls,
       uiUrl: values.AFTERCOMMIT_TEMPORAL_UI_URL?.replace(/\/$/, '') ?? null,
+      deployment: deploymentOf(values),
     },
     twilio: {
       accountSid: values.TWILIO_ACCOUNT_SID,
@@ -197,6 +208,12 @@ function freeze(values: Variables, tls: TlsFiles | undefined): Config {
     secretsKey: values.AFTERCOMMIT_SECRETS_KEY,
     publicUrl: values.AFTERCOMMIT_PUBLIC_URL ?? null,
     allowPrivateTargets: values.AFTERCOMMIT_ALLOW_PRIVATE_TARGETS,
+    lane: values.AFTERCOMMIT_LANE,
+    flash: {
+      windowMs: values.AFTERCOMMIT_FLASH_WINDOW_MS,
+      queueMax: values.AFTERCOMMIT_FLASH_QUEUE_MAX,
+      backlogMax: values.AFTERCOMMIT_FLASH_BACKLOG_MAX,
+    },
     notify: notifySettings(values),
     retention: {
       eventDays: values.AFTERCOMMIT_EVENT_RETENTION_DAYS,
@@ -211,6 +228,11 @@ function freeze(values: Variables, tls: TlsFiles | undefined): Config {
       amqp: values.AMQP_URL ?? null,
     },
   });
+}
+
+function deploymentOf(values: Variables): Config['temporal']['deployment'] {
+  const { TEMPORAL_DEPLOYMENT_NAME: name, TEMPORAL_WORKER_BUILD_ID: buildId } = values;
+  return name === undefined || buildId === undefined ? null : { name, buildId };
 }
 
 type Participants = Pick<Config, 'payment' | 'carrier' | 'points' | 'cart' | 'webhookSecrets'>;

@@ -63,16 +63,21 @@ export class ForbiddenError extends errorClass('forbidden', 403) {}
 /** A webhook that its provider did not sign, or whose signature nobody can check. */
 export class SignatureRefusedError extends errorClass('signature_refused', 403) {}
 export class NotFoundError extends errorClass('not_found', 404) {}
+export class UnknownSaleError extends errorClass('unknown_sale', 404) {}
 export class MethodNotAllowedError extends errorClass('method_not_allowed', 405) {}
 export class RequestTimeoutError extends errorClass('request_timeout', 408) {}
 export class BodyTooLargeError extends errorClass('body_too_large', 413) {}
 export class UnsupportedMediaTypeError extends errorClass('unsupported_media_type', 415) {}
+/** More orders wait to be committed than can be soon. Nothing was written. */
+export class QueueFullError extends errorClass('queue_full', 429, true) {}
 export class TooManyRequestsError extends errorClass('too_many_requests', 429, true) {}
 
 // --- The request is well formed and a value in it is refused. -------------------------------------------------------
 export class InvalidValueError extends errorClass('invalid_value', 422) {}
 export class IdempotencyKeyReusedError extends errorClass('idempotency_key_reused', 422) {}
 export class UnknownSkuError extends errorClass('unknown_sku', 422) {}
+/** A sale offers more than there is. */
+export class QuantityAboveStockError extends errorClass('quantity_above_stock', 422) {}
 /** More than what was captured and is not yet refunded. */
 export class RefundExceedsCapturedError extends errorClass('refund_exceeds_captured', 422) {}
 /** A rule, target, connection or template breaks a rule of its own language. */
@@ -114,6 +119,19 @@ export class OrderUndecidedError extends errorClass('order_undecided', 409, true
 export class InUseError extends errorClass('in_use', 409) {}
 /** A database step came from a run that a rebuild has replaced. */
 export class EpochConflictError extends errorClass('epoch_conflict', 409) {}
+
+/** A group of the flash lane takes no orders any more: they are committed in the next one. Callers never see it. */
+export class GroupClosedError extends errorClass('group_closed', 503, true) {}
+/** Events were routed by rules that are not the latest: they are routed again. Callers never see it. */
+export class RulesChangedError extends errorClass('rules_changed', 503, true) {}
+/** The sale has not begun. */
+export class SaleNotOpenError extends errorClass('sale_not_open', 409) {}
+/** The sale is over. */
+export class SaleClosedError extends errorClass('sale_closed', 409) {}
+/** Nothing is left of what the sale offers; units that come back are for sale again. */
+export class SoldOutError extends errorClass('sold_out', 409) {}
+/** The customer has as many units of the sale as one customer may have. */
+export class CustomerLimitError extends errorClass('customer_limit', 409) {}
 
 // --- Other people's systems. ----------------------------------------------------------------------------------------
 /** The issuer refused the charge: definite, never repeated. */

@@ -19,6 +19,10 @@ const newSecret = (bytes = 32): string => `whsec_${randomBytes(bytes).toString('
 describe('configuration', () => {
   it('fills in the defaults', () => {
     expect(readConfig(fine)).toMatchObject({ host: '127.0.0.1', port: 3000, rateLimit: null, apiKeys: [] });
+    expect([readConfig(fine).lane, readConfig({ ...fine, AFTERCOMMIT_LANE: 'flash' }).lane]).toEqual([
+      'standard',
+      'flash',
+    ]);
   });
 
   it('names every variable that is missing or wrong, all at once, and no value', () => {
@@ -52,6 +56,7 @@ describe('configuration', () => {
     [{ AFTERCOMMIT_DATABASE_POOL_SIZE: '0' }, 'AFTERCOMMIT_DATABASE_POOL_SIZE'],
     [{ AFTERCOMMIT_PAYMENT_TIMEOUT_MS: '-1' }, 'AFTERCOMMIT_PAYMENT_TIMEOUT_MS'],
     [{ AFTERCOMMIT_RATE_LIMIT: '100' }, 'AFTERCOMMIT_RATE_LIMIT'],
+    [{ AFTERCOMMIT_LANE: 'fast' }, 'AFTERCOMMIT_LANE'],
     [{ AFTERCOMMIT_SECRETS_KEY: 'short' }, 'AFTERCOMMIT_SECRETS_KEY'],
     [{ AFTERCOMMIT_API_KEYS: 'name:abc:orders:read' }, 'AFTERCOMMIT_API_KEYS'],
     [{ AFTERCOMMIT_API_KEYS: `name:${hash}:root` }, 'AFTERCOMMIT_API_KEYS'],

@@ -30,6 +30,8 @@ export interface Config {
     readonly tls: TlsFiles | undefined;
     /** Where the Web UI is, for links; null when nobody said. */
     readonly uiUrl: string | null;
+    /** Which version of which Worker Deployment the workers are; null: they are not versioned. */
+    readonly deployment: { readonly name: string; readonly buildId: string } | null;
   };
   readonly twilio: {
     readonly accountSid: string;
@@ -59,6 +61,17 @@ export interface Config {
   /** Where callers reach the service; null when nobody said. */
   readonly publicUrl: string | null;
   readonly allowPrivateTargets: boolean;
+  /** The lane of `POST /v1/orders`; orders of sales are always placed in the flash lane. */
+  readonly lane: 'standard' | 'flash';
+  /** Of the flash lane of one process. */
+  readonly flash: {
+    /** How long orders are committed under one window. */
+    readonly windowMs: number;
+    /** Orders that may wait to be committed; more are refused. */
+    readonly queueMax: number;
+    /** Orders that are committed and not delivered yet; at so many, the next ones wait. */
+    readonly backlogMax: number;
+  };
   readonly notify: {
     /** Waits around a message without an outcome, in milliseconds. */
     readonly waits: NotificationWaits;

@@ -78,6 +78,13 @@ export function cancelledBecause(code: string): Ending {
   return { event: 'order.cancelled', status: 'CANCELLED', code };
 }
 
+/** The customer has not paid in time. */
+export const PAYMENT_EXPIRED: Ending = {
+  event: 'order.expired',
+  status: 'EXPIRED',
+  code: 'payment_deadline',
+};
+
 /** How long a `wait` order waits when its caller does not say. Seconds. Source: the HTTP contract. */
 export const DEADLINE_SECONDS_DEFAULT = 900;
 /** Source: the HTTP contract: a week. */
@@ -214,11 +221,17 @@ export function orderWorkflowId(orderId: string): string {
   return `order/${orderId}`;
 }
 
-export function orderLinks(orderId: string, places: Places): OrderView['links'] {
+/** In the flash lane an order is looked after by the workflow of its group, until it needs one of its own. */
+export function groupWorkflowId(groupId: string): string {
+  return `group/${groupId}`;
+}
+
+/** @param workflowId - of the workflow that looks after the order */
+export function orderLinks(orderId: string, workflowId: string, places: Places): OrderView['links'] {
   return {
     self: `/v1/orders/${orderId}`,
     timeline: `/v1/orders/${orderId}/timeline`,
-    temporalUi: workflowPage(orderWorkflowId(orderId), places),
+    temporalUi: workflowPage(workflowId, places),
   };
 }
 
@@ -234,8 +247,9 @@ export function committedView(order: {
   request: OrderRequest;
   at: string;
   places: Places;
+  workflowId?: string;
 }): OrderView {
-  const { orderId, request, at, places } = order;
+  const { orderId, request, at, places, workflowId = orderWorkflowId(orderId) } = order;
   const after = statesAfterCommit(request.payment.mode);
   return {
     orderId,
@@ -260,7 +274,7 @@ export function committedView(order: {
     points: null,
     createdAt: at,
     updatedAt: at,
-    workflowId: orderWorkflowId(orderId),
-    links: orderLinks(orderId, places),
+    workflowId,
+    links: orderLinks(orderId, workflowId, places),
   };
 }

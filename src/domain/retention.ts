@@ -13,6 +13,8 @@ export const RETENTION_CLASSES = [
   'replays',
   'redrives',
   'recipientDays',
+  'groups',
+  'saleCustomers',
 ] as const;
 export type RetentionClass = (typeof RETENTION_CLASSES)[number];
 
@@ -22,9 +24,12 @@ export interface Retention {
   eventDays: number;
   /** Orders with all that belongs to them, their keys and receipts too, counted from their last change. */
   orderDays: number | null;
-  /** Keys of what came to nothing or was handed on: refused requests, enqueued workflows, participants' reports. */
+  /** Keys of what came to nothing or was handed on: refused requests, enqueued workflows, participants' reports, groups of the flash lane. */
   keyDays: number;
-  /** What operators see of work that is over: resolved steps, reconciliations, replays, redrives, reports of unknown messages. */
+  /**
+   * What operators see of work that is over: resolved steps, reconciliations, replays, redrives, reports of unknown messages;
+   * what each customer had of a sale.
+   */
   operationDays: number;
 }
 
@@ -60,6 +65,7 @@ export function retentionDays(of: RetentionClass, retention: Retention): number 
     case 'requests':
     case 'workflowStarts':
     case 'participantReports':
+    case 'groups':
       return Math.max(retention.keyDays, LONGEST_MANUAL_RETRY_DAYS);
     case 'recipientDays':
       return RECIPIENT_DAYS;

@@ -27,6 +27,7 @@ import { replaysRouter } from './replays';
 import { assignRequestId, logRequests } from './request-log';
 import { ruleTrialsRouter } from './rule-trials';
 import { rulesRouter } from './rules';
+import { salesRouter } from './sales';
 import { limitHeaders } from './server';
 import { statusRouter } from './status';
 import { targetsRouter } from './targets';
@@ -79,6 +80,7 @@ export function createApp(deps: HttpDeps): Express {
     refundsRouter(deps),
     parkedRouter(deps),
     inventoryRouter(deps),
+    salesRouter(deps),
     ruleTrialsRouter(),
     rulesRouter(deps),
     targetsRouter(deps),

@@ -61,6 +61,11 @@ export async function wakeReplay(deps: Starting, replayId: string): Promise<void
   await wake(deps, wakeUps.replay(replayId));
 }
 
+/** Starts a sale's workflow, or tells the one that runs that its row has changed. */
+export async function wakeSale(deps: Starting, saleId: string): Promise<void> {
+  await wake(deps, wakeUps.sale(saleId));
+}
+
 /** Starts a workflow that runs once for its id: a repeat meets the run that there is, or was. */
 async function startOnce<Input>(
   deps: Starting,

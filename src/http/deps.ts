@@ -4,11 +4,14 @@ import type { LagReader } from '../database/lag';
 import type { PhoneHash } from '../database/phone-hash';
 import type { Pool } from '../database/pool';
 import type { SecretBox } from '../database/secrets';
+import type { Decisions } from '../domain/decisions';
 import type { Places } from '../domain/orders';
 import type { Participants } from '../domain/participants';
 import type { CarrierEvent } from '../gateways/carrier-webhooks';
 import type { PaymentEvent } from '../gateways/payment-webhooks';
 import type { WebhookReader } from '../gateways/webhook-reader';
+import type { FlashLane } from '../lanes/lane';
+import type { SaleAdmission } from '../lanes/sale-admission';
 import type { Logger } from '../log';
 import type { Metrics } from '../metrics';
 import type { ApiKey } from './authentication';
@@ -49,6 +52,12 @@ export interface HttpDeps {
   installation: Installation;
   places: Places;
   temporal: Client;
+  /** What workers in this process decide, on the connection of `temporal`; null where workers are other processes. */
+  decisions: Decisions | null;
+  /** Of `POST /v1/orders`; orders of sales are always placed in the flash lane. */
+  lane: 'standard' | 'flash';
+  flash: FlashLane;
+  sales: SaleAdmission;
   secretBox: SecretBox;
   access: Access;
   /** Targets on loopback and private networks, for development. */

@@ -10,9 +10,13 @@ export function nameIn(req: Request, what: string): string {
   return name;
 }
 
-/** The name in a path, of a thing that may be made. @throws MalformedRequestError */
-export function newNameIn(req: Request): string {
-  const name = parameter(req, 'name');
+/**
+ * The name in a path, of a thing that may be made.
+ * @param of - the path's parameter
+ * @throws MalformedRequestError
+ */
+export function newNameIn(req: Request, of = 'name'): string {
+  const name = parameter(req, of);
   if (!NAME.test(name)) {
     throw new MalformedRequestError('A name has 1 to 64 letters, digits, dots, underscores or hyphens.');
   }

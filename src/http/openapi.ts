@@ -18,6 +18,7 @@ import { refundOperations } from './refunds';
 import { replayOperations } from './replays';
 import { ruleTrialOperations } from './rule-trials';
 import { ruleOperations } from './rules';
+import { saleOperations } from './sales';
 import { ProblemDocument } from './schemas';
 import { statusOperations } from './status';
 import { targetOperations } from './targets';
@@ -33,6 +34,7 @@ const OPERATIONS = [
   ...refundOperations,
   ...parkedOperations,
   ...inventoryOperations,
+  ...saleOperations,
   ...ruleOperations,
   ...ruleTrialOperations,
   ...targetOperations,

@@ -17,7 +17,7 @@ const PROBLEMS: Readonly<Record<number, string>> = {
   413: '`body_too_large`: more than 64 KB',
   415: '`unsupported_media_type`',
   422: 'Well formed, and a value is refused',
-  429: '`too_many_requests`, with Retry-After',
+  429: '`too_many_requests`, or `queue_full` in the flash lane, with Retry-After',
   503: '`temporal_unavailable`, `database_unavailable` or `shutting_down`, with Retry-After',
 };
 

@@ -9,7 +9,17 @@ import {
   type OrderView,
   type Places,
 } from '../domain/orders';
-import { OutOfStockError, TransactionClosedError, UnknownSkuError, type AppError } from '../errors';
+import {
+  CustomerLimitError,
+  OutOfStockError,
+  SaleClosedError,
+  SaleNotOpenError,
+  SoldOutError,
+  TransactionClosedError,
+  UnknownSaleError,
+  UnknownSkuError,
+  type AppError,
+} from '../errors';
 import type { HttpDeps } from './deps';
 import type { StartableOrder } from './order-workflow';
 import { problemOf } from './problems';
@@ -57,7 +67,7 @@ function headOf(orderId: string, at: string, places: Places): Omit<RequestView, 
     createdAt: at,
     updatedAt: at,
     workflowId: orderWorkflowId(orderId),
-    links: orderLinks(orderId, places),
+    links: orderLinks(orderId, orderWorkflowId(orderId), places),
   };
 }
 
@@ -97,8 +107,33 @@ function rejectionOf(orderId: string, known: KnownRequest): AppError {
     const fields = [{ pointer, message: 'There is no such SKU.' }];
     return new UnknownSkuError('The inventory has no such SKU.', { fields, extensions });
   }
+  const ofSale = saleRejectionOf(outcome.code, extensions);
+  if (ofSale !== null) return ofSale;
   const fields = [{ pointer, message: 'Less is available than is asked for.' }];
   return new OutOfStockError('There is not enough in stock.', { fields, extensions });
+}
+
+/** @param code - of a refused order; null for what is no word of a sale */
+export function saleRejectionOf(
+  code: string | undefined,
+  extensions: Record<string, string> = {},
+): AppError | null {
+  switch (code) {
+    case 'unknown_sale':
+      return new UnknownSaleError('There is no such sale.', { extensions });
+    case 'sale_not_open':
+      return new SaleNotOpenError('The sale is not open yet.', { extensions });
+    case 'sale_closed':
+      return new SaleClosedError('The sale is over.', { extensions });
+    case 'sold_out':
+      return new SoldOutError('Less of the sale is left than is asked for.', { extensions });
+    case 'customer_limit':
+      return new CustomerLimitError('The customer would have more units of the sale than one may have.', {
+        extensions,
+      });
+    default:
+      return null;
+  }
 }
 
 /**

@@ -8,7 +8,7 @@ import {
   WorkflowUpdateRPCTimeoutOrCancelledError,
   type WorkflowStartOptions,
 } from '@temporalio/client';
-import { orderSummary, type OrderLine, type OrderProgress, type VisibleStatus } from '../domain/orders';
+import { orderSummary, type OrderLine, type VisibleStatus } from '../domain/orders';
 import { TemporalUnavailableError } from '../errors';
 import {
   awaitCommit,
@@ -22,14 +22,15 @@ import {
   WORKFLOW_TYPES,
   workflowIds,
   type OrderInput,
+  type OrderResult,
 } from '../workflows/messages';
 import type { HttpDeps } from './deps';
 
 /** A start or a cancellation is one write of Temporal's; longer means that it is not well. Milliseconds. */
-const WRITE_TIMEOUT_MS = 5_000;
+export const WRITE_TIMEOUT_MS = 5_000;
 
 type Temporal = Pick<HttpDeps, 'temporal' | 'log'>;
-type OrderWorkflow = (input: OrderInput) => Promise<OrderProgress>;
+export type OrderWorkflow = (input: OrderInput) => Promise<OrderResult>;
 
 /** What a start of an order's workflow shows in the Web UI. No personal data. */
 export interface StartableOrder {
@@ -41,7 +42,10 @@ export interface StartableOrder {
 
 type StartOptions = WorkflowStartOptions<OrderWorkflow> & { workflowIdConflictPolicy: 'USE_EXISTING' };
 
-function startOptions(order: StartableOrder, reuse: 'REJECT_DUPLICATE' | 'ALLOW_DUPLICATE'): StartOptions {
+export function startOptions(
+  order: StartableOrder,
+  reuse: 'REJECT_DUPLICATE' | 'ALLOW_DUPLICATE',
+): StartOptions {
   return {
     workflowId: workflowIds.order(order.orderId),
     taskQueue: TASK_QUEUES.orders,
@@ -65,7 +69,7 @@ export async function awaitDecision(
   order: StartableOrder,
   waitMs: number,
 ): Promise<void> {
-  if (waitMs === 0) return;
+  if (waitMs <= 0) return;
   const startWorkflowOperation = new WithStartWorkflowOperation<OrderWorkflow>(
     WORKFLOW_TYPES.order,
     startOptions(order, 'REJECT_DUPLICATE'),
@@ -88,10 +92,16 @@ export async function awaitDecision(
  * Makes sure that the order's workflow runs or has run.
  * @throws TemporalUnavailableError when Temporal does not acknowledge it
  */
-export async function ensureStarted({ temporal, log }: Temporal, order: StartableOrder): Promise<void> {
+export async function ensureStarted(
+  { temporal, log, decisions }: Temporal & Pick<HttpDeps, 'decisions'>,
+  order: StartableOrder,
+): Promise<void> {
   try {
     await temporal.withDeadline(Date.now() + WRITE_TIMEOUT_MS, () =>
-      temporal.workflow.start<OrderWorkflow>(WORKFLOW_TYPES.order, startOptions(order, 'REJECT_DUPLICATE')),
+      temporal.workflow.start<OrderWorkflow>(WORKFLOW_TYPES.order, {
+        ...startOptions(order, 'REJECT_DUPLICATE'),
+        requestEagerStart: decisions !== null,
+      }),
     );
   } catch (error) {
     if (error instanceof WorkflowExecutionAlreadyStartedError) return;
@@ -212,7 +222,8 @@ export function unavailable(log: HttpDeps['log'], error: unknown, workflowId: st
   });
 }
 
-function nameOf(error: unknown): string {
+/** For the log: what was thrown, and why. */
+export function nameOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const cause = error.cause instanceof Error ? `: ${error.cause.message}` : '';
   return `${error.name}: ${error.message}${cause}`;

@@ -1,34 +1,21 @@
 import type { Request, Response } from 'express';
-import { fingerprintOf } from '../database/installation';
-import { orderIdOf } from '../database/ids';
-import { acceptRequest, readRequest, type KnownRequest, type StoredAnswer } from '../database/requests';
-import type { OrderRequest } from '../domain/orders';
-import {
-  DatabaseUnavailableError,
-  IdempotencyKeyReusedError,
-  ParticipantMissingError,
-  TemporalUnavailableError,
-} from '../errors';
+import { acceptRequest, readRequest, type StoredAnswer } from '../database/requests';
+import { DatabaseUnavailableError, TemporalUnavailableError } from '../errors';
 import { assertDatabase } from './availability';
 import { callerOf } from './authentication';
 import type { HttpDeps } from './deps';
-import { idempotencyKeyOf } from './idempotency-key';
-import { readJsonBody } from './json-body';
-import { NewOrder } from './new-order';
+import { decideHere } from './eager-start';
 import { acceptedView, decidedAnswer } from './order-views';
 import { awaitDecision, ensureStarted, type StartableOrder } from './order-workflow';
-import { assertAllowedCountry, countryOf } from './phone-numbers';
+import { placeFlashOrder } from './place-flash-order';
+import {
+  readPlacedRequest,
+  refuseMissing,
+  refuseOtherBody,
+  sendStored,
+  type PlacedRequest,
+} from './placed-request';
 import { waitMsOf } from './prefer';
-import { PROBLEM_MEDIA_TYPE } from './problems';
-import { checkBody } from './validation';
-
-/** One request to place an order, checked: from here on it has an id of its own, and repeating it is safe. */
-interface PlacedRequest {
-  orderId: string;
-  caller: string;
-  fingerprint: string;
-  body: OrderRequest;
-}
 
 /**
  * `POST /v1/orders`. Nothing is written before the request is known to be sound and Temporal to be there; then the
@@ -36,7 +23,8 @@ interface PlacedRequest {
  * receipt in the database says what is answered.
  */
 export async function placeOrder(deps: HttpDeps, req: Request, res: Response): Promise<void> {
-  const request = await readPlacedRequest(deps, req, callerOf(res));
+  if (deps.lane === 'flash') return placeFlashOrder(deps, req, res, null);
+  const request = await readPlacedRequest(deps, req, { caller: callerOf(res), path: '/v1/orders' });
   assertDatabase(deps.health);
   const waitMs = waitMsOf(req, res);
   await refuseMissing(deps, request);
@@ -48,54 +36,31 @@ export async function placeOrder(deps: HttpDeps, req: Request, res: Response): P
   const earlier = await decidedAnswer(deps, request.orderId, known);
   if (earlier !== null) return sendStored(res, earlier, !known.inserted);
 
-  const order = startable(request);
-  await awaitDecision(deps, order, waitMs);
-  const decided = await readDecision(deps, request.orderId);
+  const decided = await decide(deps, { request, isNew: known.inserted, waitMs });
   if (decided !== null) return sendStored(res, decided, !known.inserted);
 
-  await ensureStarted(deps, order);
+  await ensureStarted(deps, startable(request));
   const late = await readDecision(deps, request.orderId);
   if (late !== null) return sendStored(res, late, !known.inserted);
   const { orderId, body } = request;
   res.status(202).json(acceptedView({ orderId, createdAt: known.createdAt, body, places: deps.places }));
 }
 
-async function readPlacedRequest(deps: HttpDeps, req: Request, caller: string): Promise<PlacedRequest> {
-  const key = idempotencyKeyOf(req);
-  const sent = await readJsonBody(req);
-  const body = checkBody(NewOrder, sent);
-  const country = countryOf(body.customer.phone);
-  assertAllowedCountry(country, deps.countries, '/customer/phone');
-  const { installation } = deps;
-  return {
-    orderId: orderIdOf(installation.namespace, caller, key),
-    caller,
-    // Over the body as it was sent: a default that changes later must not make a repeat look like another order.
-    fingerprint: fingerprintOf(installation, 'POST', '/v1/orders', sent),
-    body: { ...body, customer: { ...body.customer, country } },
-  };
-}
-
 /**
- * Nobody is there who could carry it out. An order that was accepted while there was somebody keeps its answer.
- * @throws ParticipantMissingError
+ * Has the order decided by its workflow, and waits for it: in this process where its worker is here, else by an update of
+ * the workflow. A repeat joins the update.
+ * @returns null when nothing is decided yet
  */
-async function refuseMissing(
-  { participants, pool }: HttpDeps,
-  { orderId, body }: PlacedRequest,
-): Promise<void> {
-  const missing = [
-    ...(body.shipping !== undefined && !participants.carrier ? [['shipping', 'carrier']] : []),
-    ...(body.cartId !== undefined && !participants.cart ? [['cartId', 'shopping cart']] : []),
-  ];
-  if (missing.length === 0 || (await readRequest(pool, orderId)) !== null) return;
-  const fields = missing.map(([member, what]) => ({
-    pointer: `/${member}`,
-    message: `no ${what} is configured`,
-  }));
-  throw new ParticipantMissingError('This installation has nobody who could do what the order needs.', {
-    fields,
-  });
+async function decide(
+  deps: HttpDeps,
+  { request, isNew, waitMs }: { request: PlacedRequest; isNew: boolean; waitMs: number },
+): Promise<StoredAnswer | null> {
+  const deadline = Date.now() + waitMs;
+  const order = startable(request);
+  const heard = isNew ? await decideHere(deps, order, { request, waitMs }) : null;
+  if (heard !== null && heard.answer !== null) return heard.answer;
+  if (heard === null) await awaitDecision(deps, order, deadline - Date.now());
+  return readDecision(deps, request.orderId);
 }
 
 function startable({ orderId, body }: PlacedRequest): StartableOrder {
@@ -114,11 +79,6 @@ async function replayOrRefuse(deps: HttpDeps, request: PlacedRequest, res: Respo
   throw new TemporalUnavailableError('Temporal cannot be reached; repeat the request with the same key.');
 }
 
-function refuseOtherBody(known: KnownRequest, request: PlacedRequest): void {
-  if (known.fingerprint === request.fingerprint) return;
-  throw new IdempotencyKeyReusedError('This Idempotency-Key was used with another body.');
-}
-
 /** Null also when the database has gone: the start is known to Temporal by then, and the order's page will tell. */
 async function readDecision(deps: HttpDeps, orderId: string): Promise<StoredAnswer | null> {
   try {
@@ -128,15 +88,4 @@ async function readDecision(deps: HttpDeps, orderId: string): Promise<StoredAnsw
     if (error instanceof DatabaseUnavailableError) return null;
     throw error;
   }
-}
-
-/** The stored bytes, untouched. */
-function sendStored(res: Response, answer: StoredAnswer, replayed: boolean): void {
-  const committed = answer.status < 400;
-  if (!committed) res.removeHeader('Location');
-  if (replayed) res.setHeader('Idempotent-Replayed', 'true');
-  res
-    .status(answer.status)
-    .type(committed ? 'application/json' : PROBLEM_MEDIA_TYPE)
-    .send(answer.body);
 }

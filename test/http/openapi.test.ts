@@ -41,6 +41,9 @@ it('is a document of OpenAPI 3.1 with every route of this version', () => {
       'GET /v1/inventory',
       'GET /v1/inventory/{sku}',
       'PUT /v1/inventory/{sku}',
+      'GET /v1/sales/{saleId}',
+      'PUT /v1/sales/{saleId}',
+      'POST /v1/sales/{saleId}/orders',
       ...['rules', 'targets', 'connections'].flatMap((noun) => [
         `GET /v1/${noun}`,
         `GET /v1/${noun}/{name}`,

@@ -36,6 +36,19 @@ export interface TestApp {
   close(): Promise<void>;
 }
 
+/** For tests of what is placed in the standard lane only. */
+const noLane: HttpDeps['flash'] = {
+  isOpen: false,
+  place: () => Promise.reject(new Error('nothing is to be placed in the flash lane')),
+  close: () => Promise.resolve(),
+};
+const noAdmission: HttpDeps['sales'] = {
+  look: () => 'ask',
+  hear: () => undefined,
+  read: () => Promise.reject(new Error('no sale is to be read')),
+  close: () => Promise.resolve(),
+};
+
 /** The app on a free port of loopback, over a real database. */
 export async function startTestApp(
   pool: Pool,
@@ -47,6 +60,10 @@ export async function startTestApp(
   const app = createApp({
     pool,
     temporal,
+    decisions: null,
+    lane: 'standard',
+    flash: noLane,
+    sales: noAdmission,
     log: silentLog,
     installation: await readInstallation(pool),
     places: PLACES,

@@ -76,11 +76,22 @@ describe('the import table', () => {
           `import { createHttpCart } from '../gateways/http-cart';`,
           'http-imports-only-its-rooms',
         ],
+        [
+          'http/planted-lane.ts',
+          `import { SoldOut } from '../lanes/sold-out';`,
+          'http-imports-only-its-rooms',
+        ],
+        ['lanes/planted.ts', `import { Router } from 'express';`, 'lanes-imports-only-its-packages'],
+        [
+          'lanes/planted-room.ts',
+          `import { matches } from '../bus/pattern';`,
+          'lanes-imports-only-its-rooms',
+        ],
         ['http/planted-type.ts', `import type { Cart } from '../gateways/cart';`, null],
         [
           'http/planted-type-too-many.ts',
           `import type { Activities } from '../activities';`,
-          'http-takes-only-types-of-gateways',
+          'http-takes-only-types-of-gateways-and-lanes',
         ],
         [
           'workflows/planted-type.ts',

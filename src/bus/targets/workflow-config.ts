@@ -27,6 +27,8 @@ const OWN_WORKFLOW_TYPES = [
   'deliveryWorkflow',
   'notificationWorkflow',
   'silenceWorkflow',
+  'groupWorkflow',
+  'saleWorkflow',
   'replayWorkflow',
   'redriveWorkflow',
   'backlogWorkflow',
@@ -35,7 +37,7 @@ const OWN_WORKFLOW_TYPES = [
   'purgeWorkflow',
 ];
 const OWN_WORKFLOW_ID =
-  /^(order|refund|deliver|notify|silence|replay|redrive|test|backlog|reconcile)\/|^(reconcile|purge)-|^temporal-sys-/;
+  /^(order|refund|deliver|notify|silence|group|sale|replay|redrive|test|backlog|reconcile)\/|^(reconcile|purge)-|^temporal-sys-/;
 /** Source: Temporal: names of its own begin so. */
 const TEMPORAL_NAME = /^__|^temporal-sys-/;
 
