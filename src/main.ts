@@ -18,6 +18,14 @@ export function runMain(main: () => Promise<void>): void {
   });
 }
 
+/** Resolves when the process is told to stop: `docker stop`, or Ctrl-C. */
+export function untilStopped(): Promise<void> {
+  return new Promise((resolve) => {
+    process.once('SIGTERM', () => resolve());
+    process.once('SIGINT', () => resolve());
+  });
+}
+
 /** PostgreSQL or Temporal did not answer at start. */
 function isUnreachable(error: unknown): boolean {
   const text =

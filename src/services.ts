@@ -1,9 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Client } from '@temporalio/client';
 import type { TLSConfig } from '@temporalio/common/lib/internal-non-workflow';
 import { createActivities, type Activities } from './activities';
+import type { DeliveryDeps } from './activities/deliveries';
+import { createWorkflowRuns } from './activities/reconciliation-runs';
+import { createRecords } from './activities/records';
 import { createRuleBook } from './activities/rules';
-import { currentClient, successors } from './activities/successors';
+import { createSuccessors } from './activities/successors';
 import { createTargetBook } from './activities/targets';
 import { createSilenceWatch } from './activities/silence-watch';
 import { createTemplateBook } from './activities/templates';
@@ -15,12 +19,13 @@ import { createLagReader, type LagReader } from './database/lag';
 import { createPhoneHash, type PhoneHash } from './database/phone-hash';
 import { createPool, type Pool } from './database/pool';
 import { createSecretBox, type SecretBox } from './database/secrets';
+import { createDecisions, type Decisions } from './domain/decisions';
 import type { Places } from './domain/orders';
 import { openParticipants, participantsOf } from './participants';
 import { createLogger, type Logger } from './log';
 import { createMetrics, type Metrics } from './metrics';
 
-/** What both processes need. Opened here and nowhere else; closed in the opposite order. */
+/** What every process needs. Opened here and nowhere else; closed in the opposite order. */
 export interface Services {
   config: Config;
   log: Logger;
@@ -30,6 +35,8 @@ export interface Services {
   phoneHash: PhoneHash;
   lag: LagReader;
   metrics: Metrics;
+  /** From the worker's commits to the requests that wait for them, where both are in this process. */
+  decisions: Decisions;
   close(): Promise<void>;
 }
 
@@ -47,39 +54,47 @@ export function openServices(config: Config, name: string): Services {
     places: { temporalUiUrl: config.temporal.uiUrl, namespace: config.temporal.namespace },
     secretBox: createSecretBox(config.secretsKey),
     phoneHash: createPhoneHash(config.secretsKey),
+    decisions: createDecisions(),
     close: () => pool.end(),
   };
 }
 
-/** The parts that only a worker has: the participants, the channels, the targets. Picks real or simulated by address. */
-export function openActivities(services: Services): { activities: Activities; close(): Promise<void> } {
-  const { config, log, pool, places, secretBox, metrics } = services;
+/** What sends events and messages, by activities or outside of any. */
+export interface DeliveryParts {
+  deps: DeliveryDeps;
+  close(): Promise<void>;
+}
+
+/**
+ * Targets, rules, channels, templates and the watch over silence: all that deliveries need. No worker is needed for them.
+ * Nothing is connected before the first send.
+ * @param client - starts what goes on with a delivery or a message, and workflows that are targets
+ */
+export function openDeliveries(services: Services, client: () => Client): DeliveryParts {
+  const { config, log, pool, secretBox, metrics } = services;
   const now = (): Date => new Date();
-  const participants = openParticipants(config, now);
+  const successors = createSuccessors(client);
   const twilio = openTwilio(config);
-  const dependencies = {
-    allowPrivate: config.allowPrivateTargets,
-    logger: log,
-    brokers: config.brokers,
+  const targets = createTargetBook({
     pool,
-    temporal: currentClient,
-  };
-  const targets = createTargetBook({ pool, box: secretBox, dependencies });
-  const activities = createActivities({
+    box: secretBox,
+    dependencies: {
+      allowPrivate: config.allowPrivateTargets,
+      logger: log,
+      brokers: config.brokers,
+      pool,
+      temporal: client,
+    },
+  });
+  const deps: DeliveryDeps = {
     pool,
     log,
     metrics,
-    places,
-    gateway: participants.gateway,
-    carrier: participants.carrier,
-    points: participants.points,
-    cart: participants.cart,
-    participants: participantsOf(config),
+    records: createRecords(pool),
     targets,
     successors,
     channels: twilio.channels,
     templates: createTemplateBook(pool),
-    phoneHash: services.phoneHash,
     reachRules: {
       configured: new Set(Object.keys(twilio.channels)),
       countries: config.notify.countries,
@@ -92,18 +107,41 @@ export function openActivities(services: Services): { activities: Activities; cl
     waits: config.notify.waits,
     silence: createSilenceWatch({ successors, silenceMs: config.notify.waits.silenceMs, log, now }),
     providerTimeoutMs: config.notify.timeoutMs,
-    retention: config.retention,
     now,
     random: Math.random,
-  });
+  };
   return {
-    activities,
+    deps,
     async close() {
       await targets.close();
       twilio.close();
-      await participants.close();
     },
   };
+}
+
+/** What only a worker has: the participants, and all activities. Picks real or simulated by address. */
+export function openActivities(
+  services: Services,
+  deliveries: DeliveryParts,
+  client: () => Client,
+): { activities: Activities; close(): Promise<void> } {
+  const { config, log, places, phoneHash, decisions } = services;
+  const participants = openParticipants(config, deliveries.deps.now);
+  const activities = createActivities({
+    ...deliveries.deps,
+    log,
+    places,
+    phoneHash,
+    decisions,
+    gateway: participants.gateway,
+    carrier: participants.carrier,
+    points: participants.points,
+    cart: participants.cart,
+    participants: participantsOf(config),
+    retention: config.retention,
+    runs: createWorkflowRuns(client),
+  });
+  return { activities, close: () => participants.close() };
 }
 
 function openTwilio(config: Config): TwilioChannels {

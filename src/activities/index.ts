@@ -1,4 +1,5 @@
 import type { PhoneHash } from '../database/phone-hash';
+import type { Decisions } from '../domain/decisions';
 import type { Places } from '../domain/orders';
 import type { Retention } from '../domain/retention';
 import type { Participants } from '../domain/participants';
@@ -9,6 +10,7 @@ import type { PointsLedger } from '../gateways/points';
 import type { Logger } from '../log';
 import { createCartActivities, type CartActivities } from './carts';
 import { createDeliveryActivities, type DeliveryActivities, type DeliveryDeps } from './deliveries';
+import { createGroupActivities, type GroupActivities } from './groups';
 import { createFulfilmentActivities, type FulfilmentActivities } from './fulfilment';
 import { createNotificationActivities, type NotificationActivities } from './notifications';
 import { createOrderActivities, type OrderActivities } from './orders';
@@ -19,6 +21,8 @@ import { createPurgeActivities, type PurgeActivities } from './purge';
 import { createRefundActivities, type RefundActivities } from './refunds';
 import { createReplayActivities, type ReplayActivities } from './replays';
 import { createReconciliationActivities, type ReconciliationActivities } from './reconciliation';
+import type { WorkflowRuns } from './reconciliation-runs';
+import { createSaleActivities, type SaleActivities } from './sales';
 import { createShipmentActivities, type ShipmentActivities } from './shipments';
 import { createTargetTestActivities, type TargetTestActivities } from './target-tests';
 
@@ -31,7 +35,9 @@ export type Activities = OrderActivities &
   PointsActivities &
   CartActivities &
   DeliveryActivities &
+  GroupActivities &
   ReplayActivities &
+  SaleActivities &
   NotificationActivities &
   ParkedActivities &
   ReconciliationActivities &
@@ -48,6 +54,8 @@ export interface ActivityDeps extends DeliveryDeps {
   participants: Participants;
   places: Places;
   phoneHash: PhoneHash;
+  decisions: Decisions;
+  runs: WorkflowRuns;
   log: Pick<Logger, 'info' | 'warn' | 'error'>;
   retention: Retention;
 }
@@ -62,7 +70,9 @@ export function createActivities(deps: ActivityDeps): Activities {
     ...createPointsActivities(deps),
     ...createCartActivities(deps),
     ...createDeliveryActivities(deps),
+    ...createGroupActivities(deps),
     ...createReplayActivities(deps),
+    ...createSaleActivities(deps),
     ...createNotificationActivities(deps),
     ...createParkedActivities(deps),
     ...createReconciliationActivities(deps),

@@ -1,4 +1,5 @@
 import { ApplicationFailure } from '@temporalio/common';
+import type { Decisions } from '../domain/decisions';
 import { NOTHING_TO_FULFIL, type Fulfilment } from '../domain/fulfilment';
 import {
   deadlineOf,
@@ -10,6 +11,7 @@ import {
 } from '../domain/orders';
 import type { Participants } from '../domain/participants';
 import { paymentIdOf, shipmentIdOf } from '../database/ids';
+import { takeOver } from '../database/groups';
 import { beginEnding, endOrder, type BeginOutcome } from '../database/order-endings';
 import { settleOrder, type SettleOutcome } from '../database/order-settling';
 import * as orders from '../database/orders';
@@ -44,9 +46,11 @@ export function createOrderActivities(deps: {
   places: Places;
   phoneHash: PhoneHash;
   participants: Participants;
+  /** Tells whoever waits for a decision in this process. */
+  decisions: Decisions;
   now: () => Date;
 }): OrderActivities {
-  const { pool, places, phoneHash } = deps;
+  const { pool, places, phoneHash, decisions } = deps;
   const at = (): string => deps.now().toISOString();
   const readDecided = async (orderId: string): Promise<OrderProgress> => {
     const progress = await orders.readProgress(pool, orderId);
@@ -55,18 +59,29 @@ export function createOrderActivities(deps: {
   };
   return {
     async commitOrder({ orderId }) {
-      const asked = await readRequestBody(pool, orderId);
+      const asked = decisions.requestOf(orderId) ?? (await readRequestBody(pool, orderId));
       if (asked !== null && asked.body !== null) {
-        const order = { orderId, caller: asked.caller, request: asked.body };
+        const request = asked.body;
         const placedAt = at();
+        const order = { orderId, caller: asked.caller, request };
         const [placed] = await orders.placeOrders(pool, [order], { at: placedAt, places, phoneHash });
-        if (placed?.decidedNow === true && placed.state === 'done')
-          return justCommitted(orderId, asked.body, placedAt);
+        if (placed?.decidedNow === true && placed.state === 'done') {
+          decisions.decided(orderId, placed.answer);
+          return justCommitted(orderId, request, placedAt);
+        }
       }
-      return readDecided(orderId);
+      // A resume: an order that a group of the flash lane committed is this run's from now on.
+      await takeOver(pool, [orderId]);
+      const progress = await readDecided(orderId);
+      decisions.decided(orderId, null);
+      return progress;
     },
     readProgress: ({ orderId }) => readDecided(orderId),
-    closeTransaction: ({ orderId }) => orders.closeTransaction(pool, orderId),
+    async closeTransaction({ orderId }) {
+      const progress = await orders.closeTransaction(pool, orderId);
+      decisions.decided(orderId, null);
+      return progress;
+    },
     settleOrder: (step) => settleOrder(pool, { ...step, at: at(), earnsPoints: deps.participants.points }),
     async beginEnding(step) {
       const outcome = await beginEnding(pool, { ...step, at: at() });

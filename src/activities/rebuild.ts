@@ -26,6 +26,8 @@ const OPEN_WORK: readonly DetectorName[] = [
   'neglected_notification',
   'stale_attempt',
   'stalled_replay',
+  'unfinished_group',
+  'unfinished_sale',
   'unstarted_workflow',
 ];
 

@@ -10,7 +10,7 @@ import { subjectId, type DetectorName, type Finding } from '../domain/reconcilia
 import type { Carrier } from '../gateways/carrier';
 import type { PaymentGateway } from '../gateways/payments';
 import type { Logger } from '../log';
-import { parkedStepResolved, resolutionWakeUp, workflowIds } from '../workflows/messages';
+import { parkedStepResolved, resolutionWakeUp, wakeUps, workflowIds } from '../workflows/messages';
 import { startEnqueued } from './enqueued';
 import type { WorkflowRuns } from './reconciliation-runs';
 import type { Successors } from './successors';
@@ -58,6 +58,10 @@ async function restart({ pool, runs, successors, log }: RepairDeps, finding: Fin
       return runs.startRefund({ refundId: id, orderId: orderId! });
     case 'replay':
       return successors.replay(id);
+    case 'group':
+      return successors.group(id);
+    case 'sale':
+      return runs.wake(wakeUps.sale(id));
     case 'workflow': {
       const start = await readWorkflowStart(pool, id);
       if (start !== null) await startEnqueued({ pool, log, client: runs.client() }, start);

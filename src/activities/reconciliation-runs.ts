@@ -41,7 +41,7 @@ const RESUME = {
 
 const GONE: RunState = { isRunning: false, status: 'GONE', runId: null, startedAt: null, pending: [] };
 
-/** @param client - asked for anew at each call: an activity has that of its worker */
+/** @param client - of the process that runs the activities */
 export function createWorkflowRuns(client: () => Client): WorkflowRuns {
   const wake: WorkflowRuns['wake'] = async ({ workflowType, options }) => {
     await client().workflow.signalWithStart(workflowType, options);

@@ -16,10 +16,10 @@ import { findParcels } from './reconciliation-carrier';
 import { findMessages } from './reconciliation-messages';
 import { findMoney } from './reconciliation-payments';
 import { assertLease, dealWith, redo } from './reconciliation-remedies';
-import { createWorkflowRuns, type WorkflowRuns } from './reconciliation-runs';
+import type { WorkflowRuns } from './reconciliation-runs';
 import { findSplits } from './reconciliation-temporal';
 import { rebuildOpenWork } from './rebuild';
-import { currentClient, type Successors } from './successors';
+import type { Successors } from './successors';
 
 /** Findings of one detector that one run deals with; the next run goes on. A number that means an outage anyway. */
 const FINDINGS_MAX = 10_000;
@@ -57,12 +57,10 @@ export interface ReconciliationDeps {
   log: Pick<Logger, 'info' | 'warn'>;
   retention: Retention;
   now: () => Date;
-  /** Default: through the client of the worker that runs the activity. */
-  runs?: WorkflowRuns;
+  runs: WorkflowRuns;
 }
 
-export function createReconciliationActivities(given: ReconciliationDeps): ReconciliationActivities {
-  const deps = { ...given, runs: given.runs ?? createWorkflowRuns(currentClient) };
+export function createReconciliationActivities(deps: ReconciliationDeps): ReconciliationActivities {
   const { pool } = deps;
   return {
     async beginReconciliation(run) {
@@ -82,9 +80,10 @@ export function createReconciliationActivities(given: ReconciliationDeps): Recon
   };
 }
 
-type Deps = ReconciliationDeps & { runs: WorkflowRuns };
-
-async function reconcileSource(deps: Deps, run: ReconciliationRun & { source: Source }): Promise<void> {
+async function reconcileSource(
+  deps: ReconciliationDeps,
+  run: ReconciliationRun & { source: Source },
+): Promise<void> {
   const { pool } = deps;
   const { reconciliationId, kind, source } = run;
   if (kind === 'rebuild') throw new RangeError('a rebuild looks for nothing');
@@ -110,7 +109,7 @@ function isWithinLimit(counts: Map<DetectorName, number>, detector: DetectorName
 
 /** Everything that the detectors of one source find. Reads only. */
 async function* findingsOf(
-  deps: Deps,
+  deps: ReconciliationDeps,
   source: Source,
   detectors: readonly DetectorName[],
 ): AsyncGenerator<Finding[], void, undefined> {

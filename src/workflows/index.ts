@@ -1,9 +1,11 @@
 export { orderWorkflow } from './orders';
 export { refundWorkflow } from './refunds';
+export { groupWorkflow } from './groups';
 export { deliveryWorkflow } from './deliveries';
 export { notificationWorkflow } from './notifications';
 export { silenceWorkflow } from './silence';
 export { replayWorkflow } from './replays';
+export { saleWorkflow } from './sales';
 export { redriveWorkflow } from './redrives';
 export { backlogWorkflow } from './backlogs';
 export { targetTestWorkflow } from './targets';

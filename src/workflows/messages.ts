@@ -15,6 +15,9 @@ export interface OrderInput {
   orderId: string;
 }
 
+/** What comes of an order's run and of its commit. Not all of its progress: that is in the history already. */
+export type OrderResult = Pick<OrderProgress, 'decision' | 'code' | 'status' | 'paymentStatus'>;
+
 export interface RefundInput {
   refundId: string;
   orderId: string;
@@ -29,6 +32,17 @@ export interface SilenceInput {
   until: number;
 }
 
+/** A window of the flash lane. */
+export interface GroupInput {
+  groupId: string;
+  /** How long its process commits under it, from the first order. */
+  windowMs: number;
+  /** How long first deliveries may take after that before somebody looks at them. */
+  graceMs: number;
+  /** Of a run that goes on with a group that is closed already. */
+  isClosed?: boolean;
+}
+
 /** An order, or a subject of callers' own events. */
 export interface DeliveryInput {
   aggregateId: string;
@@ -36,6 +50,10 @@ export interface DeliveryInput {
 
 export interface ReplayInput {
   replayId: string;
+}
+
+export interface SaleInput {
+  saleId: string;
 }
 
 export interface RedriveInput {
@@ -67,6 +85,8 @@ export interface TargetTestInput {
 export const WORKFLOW_TYPES = {
   order: 'orderWorkflow',
   refund: 'refundWorkflow',
+  group: 'groupWorkflow',
+  sale: 'saleWorkflow',
   delivery: 'deliveryWorkflow',
   notification: 'notificationWorkflow',
   silence: 'silenceWorkflow',
@@ -81,6 +101,8 @@ export const WORKFLOW_TYPES = {
 export const workflowIds = {
   order: (orderId: string): string => `order/${orderId}`,
   refund: (refundId: string): string => `refund/${refundId}`,
+  group: (groupId: string): string => `group/${groupId}`,
+  sale: (saleId: string): string => `sale/${saleId}`,
   delivery: (aggregateId: string): string => `deliver/${aggregateId}`,
   notification: (notificationId: string): string => `notify/${notificationId}`,
   silence: ({ until }: SilenceInput): string => `silence/${new Date(until).toISOString()}`,
@@ -101,7 +123,7 @@ export const TASK_QUEUES = {
 } as const;
 
 /** Answers once the commit is decided. */
-export const awaitCommit = defineUpdate<OrderProgress>('awaitCommit');
+export const awaitCommit = defineUpdate<OrderResult>('awaitCommit');
 /** Every request of one order uses this update id, so that all get the one outcome, on a closed run too. */
 export const COMMIT_UPDATE_ID = 'committed';
 
@@ -122,11 +144,15 @@ export const payOrder = defineUpdate<PayOutcome, [PayInput]>('payOrder');
 /** The gateway or the carrier told something: the rows say what. */
 export const orderChanged = defineSignal('orderChanged');
 
+/** The group was used later than planned, or something of it may be due: look again. */
+export const groupChanged = defineSignal('groupChanged');
 /** Something new may be due: look again. */
 export const eventsWritten = defineSignal('eventsWritten');
 export const attemptChanged = defineSignal('attemptChanged');
 /** Somebody paused, resumed or cancelled it: the row says what. */
 export const replayChanged = defineSignal('replayChanged');
+/** Somebody changed the sale: the row says how. */
+export const saleChanged = defineSignal('saleChanged');
 
 /** An operator decided about a parked step. */
 export interface Resolution {
@@ -171,6 +197,17 @@ export const wakeUps = {
       typedSearchAttributes: [{ key: searchAttributes.orderId, value: orderId }],
     },
   }),
+  /** Of a group that was closed: a run that is over begins again with what is left. */
+  group: (groupId: string): WakeUp<GroupInput> => ({
+    workflowType: WORKFLOW_TYPES.group,
+    options: {
+      workflowId: workflowIds.group(groupId),
+      taskQueue: TASK_QUEUES.orders,
+      args: [{ groupId, windowMs: 0, graceMs: 0, isClosed: true }],
+      signal: groupChanged,
+      staticSummary: 'goes on with a group of orders',
+    },
+  }),
   /** @param aggregateId - of an order, or of a subject of callers' own events */
   delivery: (aggregateId: string): WakeUp<DeliveryInput> => ({
     workflowType: WORKFLOW_TYPES.delivery,
@@ -205,6 +242,16 @@ export const wakeUps = {
       args: [{ replayId }],
       signal: replayChanged,
       staticSummary: 'events sent again out of the archive',
+    },
+  }),
+  sale: (saleId: string): WakeUp<SaleInput> => ({
+    workflowType: WORKFLOW_TYPES.sale,
+    options: {
+      workflowId: workflowIds.sale(saleId),
+      taskQueue: TASK_QUEUES.orders,
+      args: [{ saleId }],
+      signal: saleChanged,
+      staticSummary: 'opens and closes a sale',
     },
   }),
 };

@@ -1,7 +1,13 @@
-import { ActivityFailure, log, setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
+import {
+  ActivityFailure,
+  log,
+  setCurrentDetails,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow';
 import { isToBeUndone, isUnderWay, isUnfulfilled } from '../domain/fulfilment';
 import type { Ending, OrderProgress } from '../domain/orders';
-import { searchAttributes, type PayOutcome } from './messages';
+import { searchAttributes, type OrderResult, type PayOutcome } from './messages';
 import { beginEnding, deliverEvents, readProgress } from './steps';
 
 /** What one run knows. Everything that must last is in PostgreSQL. */
@@ -34,6 +40,12 @@ export function createOrderRun(orderId: string): OrderRun {
     deliveries: [],
     ended: false,
   };
+}
+
+/** What the run answers with. Not before it has any progress. */
+export function resultOf({ progress }: OrderRun): OrderResult {
+  const { decision, code, status, paymentStatus } = progress;
+  return { decision, code, status, paymentStatus };
 }
 
 /** Where an order stands: what its run has to do next. */
@@ -103,17 +115,10 @@ async function deliverAll(orderId: string): Promise<void> {
 export function show(run: OrderRun, progress: OrderProgress): void {
   const isNews = run.hasProgress && run.progress.status !== progress.status;
   if (isNews && progress.status !== 'COMPENSATING') deliver(run);
-  const before = run.hasProgress ? run.progress : undefined;
   run.progress = progress;
   run.hasProgress = true;
   if (progress.status === 'SHIPPED' || progress.status === 'COMPLETED') run.isTooLateToCancel = true;
-  // An event of the history each time, so only when there is something new.
-  if (before?.status !== progress.status || before.paymentStatus !== progress.paymentStatus) {
-    upsertSearchAttributes([
-      { key: searchAttributes.orderStatus, value: progress.status },
-      { key: searchAttributes.paymentStatus, value: progress.paymentStatus },
-    ]);
-  }
+  makeSearchable(progress);
   const { shipment, points, cart } = progress.fulfilment;
   const lines = [
     `**${progress.status}**`,
@@ -126,4 +131,22 @@ export function show(run: OrderRun, progress: OrderProgress): void {
     ...(progress.ending === null ? [] : [`ending: ${progress.ending.code}`]),
   ];
   setCurrentDetails([`Order \`${run.orderId}\``, ...lines.map((line) => `- ${line}`)].join('\n'));
+}
+
+/**
+ * What people search runs for. An event of the history and a write of the search index each time, so only for what is not
+ * there already (the start brings `ACCEPTED`), and not while a charge is under way: its end follows within seconds. What
+ * the commit came to is one command beside those that follow it: no task of its own, and the run is found by it from then
+ * on. Only with the last command would it cost no write of the index, but an order that waits for its deliveries would not
+ * be found.
+ */
+function makeSearchable({ status, paymentStatus, paymentMode }: OrderProgress): void {
+  if (paymentMode === 'charge' && status === 'PENDING_PAYMENT') return;
+  const { typedSearchAttributes: known } = workflowInfo();
+  const { orderStatus, paymentStatus: ofPayment } = searchAttributes;
+  if (known.get(orderStatus) === status && known.get(ofPayment) === paymentStatus) return;
+  upsertSearchAttributes([
+    { key: orderStatus, value: status },
+    { key: ofPayment, value: paymentStatus },
+  ]);
 }

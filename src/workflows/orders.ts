@@ -8,8 +8,15 @@ import {
 } from '@temporalio/workflow';
 import type { OrderProgress } from '../domain/orders';
 import { fulfilOrder, followShipment } from './fulfilment';
-import { awaitCommit, cancelOrder, orderChanged, payOrder, type OrderInput } from './messages';
-import { createOrderRun, deliver, restingPlaceOf, show, type OrderRun } from './order-run';
+import {
+  awaitCommit,
+  cancelOrder,
+  orderChanged,
+  payOrder,
+  type OrderInput,
+  type OrderResult,
+} from './messages';
+import { createOrderRun, deliver, restingPlaceOf, resultOf, show, type OrderRun } from './order-run';
 import { payForOrder } from './payments';
 import { closeTransaction, commitOrder } from './steps';
 import { undoOrder } from './undoing';
@@ -18,11 +25,11 @@ import { undoOrder } from './undoing';
  * One order, from commit to its end. `order/{orderId}`. Every start is a resume: the commit's receipt says what was
  * decided, the order's row how far it is, and the run goes on from there.
  */
-export async function orderWorkflow({ orderId }: OrderInput): Promise<OrderProgress> {
+export async function orderWorkflow({ orderId }: OrderInput): Promise<OrderResult> {
   const run = createOrderRun(orderId);
   setHandler(awaitCommit, async () => {
     await condition(() => run.hasProgress);
-    return run.progress;
+    return resultOf(run);
   });
   setHandler(cancelOrder, async () => {
     run.cancelAsked = true;
@@ -44,7 +51,7 @@ export async function orderWorkflow({ orderId }: OrderInput): Promise<OrderProgr
   return CancellationScope.nonCancellable(() => carryOut(run));
 }
 
-async function carryOut(run: OrderRun): Promise<OrderProgress> {
+async function carryOut(run: OrderRun): Promise<OrderResult> {
   show(run, await commitOrClose(run));
   if (run.progress.decision === 'committed') {
     deliver(run);
@@ -53,7 +60,7 @@ async function carryOut(run: OrderRun): Promise<OrderProgress> {
   run.ended = true;
   await Promise.all(run.deliveries);
   await condition(allHandlersFinished);
-  return run.progress;
+  return resultOf(run);
 }
 
 /** From one state to the next, until the order needs no further step. */

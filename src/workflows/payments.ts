@@ -9,7 +9,7 @@ import {
   sleep,
   startChild,
 } from '@temporalio/workflow';
-import { cancelledBecause, type Ending } from '../domain/orders';
+import { cancelledBecause, PAYMENT_EXPIRED, type Ending } from '../domain/orders';
 import { workflowIds } from './messages';
 import { deliver, refresh, show, tryToEnd, type OrderRun } from './order-run';
 import { carriedOutOrParked } from './parked';
@@ -18,8 +18,6 @@ import { announceDecline, chargePayment, settleOrder, undoPayment } from './step
 
 /** A refused ending because the clocks differ by some milliseconds is asked for again after this. */
 const CLOCKS_DIFFER_MS = 1_000;
-
-const EXPIRED: Ending = { event: 'order.expired', status: 'EXPIRED', code: 'payment_deadline' };
 
 /** What came of trying a payment. `declined` covers a refusal and an outcome that nobody could find out in time. */
 type Tried = { kind: 'captured' } | { kind: 'requires_action' } | { kind: 'declined'; code: string };
@@ -122,7 +120,7 @@ async function expire(run: OrderRun): Promise<void> {
   if (isWaiting(run)) await tryPayment(run);
   // A payment that came meanwhile is tried first.
   if (!isWaiting(run) || run.cancelAsked || run.changed) return;
-  if (!(await tryToEnd(run, EXPIRED)) && isWaiting(run)) await sleep(CLOCKS_DIFFER_MS);
+  if (!(await tryToEnd(run, PAYMENT_EXPIRED)) && isWaiting(run)) await sleep(CLOCKS_DIFFER_MS);
 }
 
 function isWaiting({ progress }: OrderRun): boolean {

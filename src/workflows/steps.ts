@@ -1,5 +1,11 @@
-import { ActivityCancellationType, proxyActivities, type ActivityOptions } from '@temporalio/workflow';
+import {
+  ActivityCancellationType,
+  proxyActivities,
+  proxyLocalActivities,
+  type ActivityOptions,
+} from '@temporalio/workflow';
 import type { Activities } from '../activities';
+import { LOCAL_STEP, localFirst } from './local-first';
 import { TASK_QUEUES } from './messages';
 
 /**
@@ -21,28 +27,35 @@ const DATABASE_STEP = {
  */
 const COMMIT_DEADLINE = '2m';
 
-export const { commitOrder } = proxyActivities<Activities>({
-  ...DATABASE_STEP,
-  scheduleToCloseTimeout: COMMIT_DEADLINE,
-  // A cancel does not wait for a commit that hangs: closing the transaction does, in the database.
-  cancellationType: ActivityCancellationType.TRY_CANCEL,
-  summary: 'commit order, stock and event in one transaction',
-});
+const COMMIT = 'commit order, stock and event in one transaction';
+/** Local first, as every step that an order takes when all is well; those of an undo are rare, and stay activities. */
+export const commitOrder = localFirst(
+  proxyLocalActivities<Activities>({ ...LOCAL_STEP, summary: COMMIT }).commitOrder,
+  proxyActivities<Activities>({
+    ...DATABASE_STEP,
+    scheduleToCloseTimeout: COMMIT_DEADLINE,
+    // A cancel does not wait for a commit that hangs: closing the transaction does, in the database.
+    cancellationType: ActivityCancellationType.TRY_CANCEL,
+    summary: COMMIT,
+  }).commitOrder,
+);
 
 export const { closeTransaction } = proxyActivities<Activities>({
   ...DATABASE_STEP,
   summary: 'close the transaction: it has not committed and never can, or it has',
 });
 
-export const { readProgress } = proxyActivities<Activities>({
-  ...DATABASE_STEP,
-  summary: 'read how it ended',
-});
+const READ = 'read how far it is';
+export const readProgress = localFirst(
+  proxyLocalActivities<Activities>({ ...LOCAL_STEP, summary: READ }).readProgress,
+  proxyActivities<Activities>({ ...DATABASE_STEP, summary: READ }).readProgress,
+);
 
-export const { settleOrder } = proxyActivities<Activities>({
-  ...DATABASE_STEP,
-  summary: 'settle: sold, confirmed',
-});
+const SETTLE = 'settle: sold, confirmed';
+export const settleOrder = localFirst(
+  proxyLocalActivities<Activities>({ ...LOCAL_STEP, summary: SETTLE }).settleOrder,
+  proxyActivities<Activities>({ ...DATABASE_STEP, summary: SETTLE }).settleOrder,
+);
 
 export const { beginEnding } = proxyActivities<Activities>({
   ...DATABASE_STEP,
@@ -57,6 +70,18 @@ export const { endOrder } = proxyActivities<Activities>({
 export const { announceDecline, closeStep, completeShipment } = proxyActivities<Activities>({
   ...DATABASE_STEP,
   summary: 'write what happened',
+});
+
+export const { advanceSale } = proxyActivities<Activities>({
+  ...DATABASE_STEP,
+  summary: 'open or close the sale if its time has come',
+});
+
+/** Counts all orders of a sale in one statement, which takes seconds for a million, and holds only the lock of a closed sale. */
+export const { reconcileSale } = proxyActivities<Activities>({
+  ...DATABASE_STEP,
+  startToCloseTimeout: '30s',
+  summary: 'compare the sale with its orders',
 });
 
 export const { parkStep, unparkStep } = proxyActivities<Activities>(DATABASE_STEP);
@@ -128,6 +153,20 @@ export const { deliverEvents } = proxyActivities<Activities>({
 });
 
 export const { sendReplay } = proxyActivities<Activities>({ ...DELIVERY_STEP, summary: 'send events again' });
+
+/** Waits for commits that are under way: some seconds at most. */
+export const { closeGroup } = proxyActivities<Activities>({
+  ...DATABASE_STEP,
+  summary: 'close the window',
+});
+
+/** Many deliveries and messages in rounds, of 60 s together, and the last of them may take 45 s more. */
+export const { finishGroup } = proxyActivities<Activities>({
+  ...DELIVERY_STEP,
+  taskQueue: TASK_QUEUES.publish,
+  startToCloseTimeout: '5m',
+  summary: 'do what is left of the group',
+});
 
 /** One call to the provider (40 s at most) or one look-up over some pages. */
 export const { continueNotification } = proxyActivities<Activities>({

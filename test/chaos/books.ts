@@ -45,6 +45,7 @@ export async function fillBooks(client: Client): Promise<void> {
     insert into aftercommit.audit (actor, action, subject, detail) values ('test', 'inventory.set', 'A', '{"delta": 10}')`);
   await books.order(FREE, { quantity: 1, status: 'CONFIRMED', mode: 'none', paymentStatus: 'NONE' });
   await books.events(FREE, ['order.confirmed']);
+  await fillSale(client);
   await fillPaid(books);
   await books.order(UNDONE, { quantity: 1, status: 'CANCELLED', mode: 'charge', paymentStatus: 'FAILED' });
   await books.ended(UNDONE, { event: 'order.cancelled', code: 'cancelled' });
@@ -52,6 +53,18 @@ export async function fillBooks(client: Client): Promise<void> {
   await books.payment(UNDONE, { state: 'VOIDED', isUndone: true });
   await fillSent(books);
   await fillBack(books);
+}
+
+/** The free order was bought in a sale of one unit, and committed in a group of the flash lane. */
+async function fillSale(client: Client): Promise<void> {
+  await client.query(`
+    insert into aftercommit.sales (sale_id, sku, quantity, sold, per_customer, state) values ('flash', 'A', 1, 1, 1, 'OPEN');
+    insert into aftercommit.sale_customers (sale_id, customer_id, units) values ('flash', 'cus_1', 1);
+    insert into aftercommit.groups (group_id, process, state) values ('${NAMESPACE}', 'test', 'ENDED')`);
+  await client.query(`update aftercommit.orders set sale_id = 'flash', group_id = $2 where order_id = $1`, [
+    FREE,
+    NAMESPACE,
+  ]);
 }
 
 async function fillPaid(books: Books): Promise<void> {

@@ -79,6 +79,17 @@ const PLANTS: [name: string, what: string, plant: Plant][] = [
     'a reservation that leaked',
     sql(`update aftercommit.inventory set available = available - 1, reserved = 1`),
   ],
+  ...(
+    [
+      [
+        'more units in orders than a sale offers',
+        `update aftercommit.orders set sale_id = 'flash' where order_id = '${SENT}'`,
+      ],
+      ['a unit of a sale that leaked', `update aftercommit.sales set sold = 0, reserved = 1`],
+      ['a customer with units that nobody counted', `update aftercommit.sale_customers set units = 0`],
+      ['a customer without the units that are counted', `update aftercommit.orders set sale_id = null`],
+    ] as const
+  ).map(([what, text]): [string, string, Plant] => ['INV-OVERSELL', what, sql(text)]),
   ['INV-ONE-ORDER', 'an order that no key asked for', (clean) => clean.keys.pop()],
   [
     'INV-ONE-ORDER',
@@ -135,6 +146,12 @@ const PLANTS: [name: string, what: string, plant: Plant][] = [
     'INV-TERMINAL',
     'an order that was confirmed and then cancelled',
     sql(`update aftercommit.orders set status = 'CANCELLED' where order_id = $1`, FREE),
+  ],
+  ['INV-LIVE', 'a group that is not done', sql(`update aftercommit.groups set state = 'CLOSED'`)],
+  [
+    'INV-LIVE',
+    'a window with orders that nobody closed',
+    sql(`update aftercommit.groups set state = 'OPEN'`),
   ],
   [
     'INV-LIVE',

@@ -5,6 +5,7 @@ import { comp } from './invariants/compensations';
 import { fulfil } from './invariants/fulfilment';
 import { live, oneOrder, stock } from './invariants/orders';
 import { payNet, payOne } from './invariants/payments';
+import { oversell } from './invariants/sales';
 import { outbox, terminal } from './invariants/transitions';
 import { nonVacuous, pii } from './invariants/run';
 
@@ -13,6 +14,7 @@ export { readLog, readLogs, type Evidence, type Violation } from './evidence';
 /** Every invariant that is checked once the system is at rest. Source: reliability, section 1. */
 export const INVARIANTS: readonly Invariant[] = [
   stock,
+  oversell,
   oneOrder,
   outbox,
   terminal,

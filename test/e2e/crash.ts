@@ -20,6 +20,9 @@ export async function crashWorker(
   }
 }
 
+/** What only the commit of this order sends: the beginning of its row. Texts of statements are sent once for each connection. */
+export const commitOf = (orderId: string): string => `"order_id":"${orderId}","caller"`;
+
 /** Resolves once all of these texts go up a link together; `strike` acts before they go on. */
 export function whenSent(
   link: FaultProxy,

@@ -3,8 +3,9 @@ import { readLog } from '../chaos/checker';
 import { orderIdOf } from '../../src/database/ids';
 import { readInstallation } from '../../src/database/installation';
 import { controlFake } from '../dev/fake-control';
+import { localStepOf } from '../support/history';
 import { waitFor } from '../support/wait';
-import { crashWorker, whenSent } from './crash';
+import { commitOf, crashWorker, whenSent } from './crash';
 import { startStack, type HttpAnswer, type NewOrder, type Stack } from './stack';
 
 /**
@@ -65,7 +66,7 @@ const crash = (meanwhile?: () => Promise<void>): Promise<void> => crashWorker(st
 
 /** Resolves once the worker sends the commit of this order; `strike` acts before it goes on. */
 function whenCommitIsSent(orderId: string, strike: () => void): () => Promise<true> {
-  return whenSent(stack.links.workerDatabase, ['aftercommit.place_orders', orderId], strike);
+  return whenSent(stack.links.workerDatabase, [commitOf(orderId)], strike);
 }
 
 const isCommitted = (orderId: string): Promise<boolean> =>
@@ -110,19 +111,11 @@ async function expectNothing(point: Point, orderId: string): Promise<void> {
   expect(requestsAbout(orderId)).toEqual([]);
 }
 
-/** Whether Temporal knows how the commit ended. */
+/** Whether Temporal knows how the commit ended: it is told with the end of the task that the commit was part of. */
 async function isCommitReported(orderId: string): Promise<boolean> {
   const { events } = await stack.temporal.workflow.getHandle(`order/${orderId}`).fetchHistory();
-  const scheduled = events?.find(
-    (event) => event.activityTaskScheduledEventAttributes?.activityType?.name === 'commitOrder',
-  );
-  return (
-    scheduled !== undefined &&
-    events!.some(
-      (event) =>
-        String(event.activityTaskCompletedEventAttributes?.scheduledEventId) === String(scheduled.eventId),
-    )
-  );
+  const steps = (events ?? []).flatMap((event) => localStepOf(event) ?? []);
+  return steps.some(({ name, succeeded }) => name === 'commitOrder' && succeeded);
 }
 
 const acceptedMessages = (orderId: string): unknown[] =>

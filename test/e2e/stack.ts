@@ -42,6 +42,11 @@ export interface Links {
 export interface StackOptions {
   /** Faults can be made on the links. Default false: the processes are connected directly. */
   withLinks?: boolean;
+  /**
+   * API and worker are one process, `service`, as `worker` and `api()` name it then; its links are the worker's. Default
+   * false: two.
+   */
+  combined?: boolean;
   /** How late the gateway answers `tok_timeout_then_success`. Default 2,500 ms. */
   lateMs?: number;
   /**
@@ -92,6 +97,8 @@ export interface Stack {
   restartWorker(): Promise<void>;
   /** SIGSTOP: it stands still, and after a while Temporal takes it for dead. Another one may be started beside it. */
   suspendWorker(): SuspendedWorker;
+  /** Starts one more API (or `service`, where that is what there is) on another port, connected directly. */
+  startAnother(): Promise<{ url: string; process: ManagedProcess }>;
   api(): ManagedProcess;
   stop(): Promise<void>;
 }
@@ -107,6 +114,10 @@ export interface SuspendedWorker {
 export interface NewOrder {
   key: string;
   sku: string;
+  /** Of this sale; default: of none. */
+  saleId?: string;
+  /** Of the process that is asked; default: the first one. */
+  url?: string;
   quantity?: number;
   unitPriceMinor?: number;
   customerId?: string;
@@ -159,6 +170,9 @@ class StackBuilder {
   readonly #webhookSecret = `whsec_${randomBytes(32).toString('base64')}`;
   #environment: Record<string, string> = {};
   #worker: ManagedProcess | null = null;
+  #api: () => ManagedProcess = () => {
+    throw new Error('there is no API yet');
+  };
   #starts = 0;
 
   constructor(options: StackOptions) {
@@ -188,22 +202,20 @@ class StackBuilder {
     const config = readConfig({ ...this.#environment, ...direct });
     await setUpTemporal(config);
 
-    const workerSettings = this.#linked(direct, links, 'worker');
-    const api = await this.#startProgram('api', this.#linked(direct, links, 'api'));
-    const startWorker = async (): Promise<void> => {
-      this.#worker = await this.#startProgram('worker', workerSettings);
-    };
-    await startWorker();
-    this.#stops.push(async () => this.#worker?.stop());
     const url = `http://127.0.0.1:${port}`;
-    await this.#untilReady(url, api);
+    const programs = await this.#startPrograms(url, {
+      api: this.#linked(direct, links, 'api'),
+      worker: this.#linked(direct, links, 'worker'),
+      another: direct,
+    });
+    await this.#untilReady(url);
     await untilPolled(config);
 
     const connection = await Connection.connect({ address: temporalServer.address });
     this.#stops.push(() => connection.close());
     const temporal = new TemporalClient({ connection });
     const parts = { url, database, temporal, temporalServer, fakeUrls, links };
-    return this.#describe(parts, { api, startWorker });
+    return this.#describe(parts, programs);
   }
 
   async stop(): Promise<void> {
@@ -216,7 +228,7 @@ class StackBuilder {
 
   #describe(
     parts: Pick<Stack, 'url' | 'database' | 'temporal' | 'temporalServer' | 'fakeUrls' | 'links'>,
-    { api, startWorker }: { api: ManagedProcess; startWorker: () => Promise<void> },
+    { api, startWorker, startAnother }: RunningPrograms,
   ): Stack {
     const call = createCaller(parts.url);
     const takeWorker = (): ManagedProcess => {
@@ -234,7 +246,9 @@ class StackBuilder {
     };
     const logOf = (name: string): string => path.join(this.#directory, `${name}.log`);
     const processLogs = (): string =>
-      ['api', 'worker'].map((name) => readFileSync(logOf(name), 'utf8')).join('');
+      (this.#options.combined === true ? ['service'] : ['api', 'worker'])
+        .map((name) => readFileSync(logOf(name), 'utf8'))
+        .join('');
     const logFiles = Object.fromEntries(FAKES.map((fake) => [fake, this.#evidence(fake)])) as Record<
       Fake,
       string
@@ -255,13 +269,14 @@ class StackBuilder {
       },
       request: call,
       startWorker,
+      startAnother,
       killWorker,
       suspendWorker,
       restartWorker: async () => {
         if (this.#worker !== null) await killWorker();
         await startWorker();
       },
-      api: () => api,
+      api,
       stop: () => this.stop(),
     };
   }
@@ -303,10 +318,32 @@ class StackBuilder {
     return url;
   }
 
-  async #startProgram(name: 'api' | 'worker', settings: Record<string, string>): Promise<ManagedProcess> {
-    const child = await this.#startChild(name, `${name}.js`, [], { ...this.#environment, ...settings });
-    if (name === 'api') this.#stops.push(() => child.stop());
-    return child;
+  /** The product itself: two programs, or one. */
+  async #startPrograms(
+    url: string,
+    settings: Record<'api' | 'worker' | 'another', Record<string, string>>,
+  ): Promise<RunningPrograms> {
+    const start = (
+      name: 'api' | 'worker' | 'service',
+      own: Record<string, string>,
+    ): Promise<ManagedProcess> => this.#startChild(name, `${name}.js`, [], { ...this.#environment, ...own });
+    const isCombined = this.#options.combined === true;
+    const api = isCombined ? null : await this.#own(start('api', settings.api), (child) => child.stop());
+    this.#api = () => api ?? this.#worker!;
+    this.#stops.push(async () => this.#worker?.stop());
+    const startWorker = async (): Promise<void> => {
+      this.#worker = await start(isCombined ? 'service' : 'worker', settings.worker);
+      if (isCombined) await this.#untilReady(url);
+    };
+    await startWorker();
+    const startAnother = async (): Promise<{ url: string; process: ManagedProcess }> => {
+      const port = await this.#port();
+      const own = { ...settings.another, PORT: String(port) };
+      const child = await this.#own(start(isCombined ? 'service' : 'api', own), (one) => one.stop());
+      await this.#untilReady(`http://127.0.0.1:${port}`);
+      return { url: `http://127.0.0.1:${port}`, process: child };
+    };
+    return { api: this.#api, startWorker, startAnother };
   }
 
   #startChild(
@@ -362,12 +399,18 @@ class StackBuilder {
     };
   }
 
-  async #untilReady(url: string, api: ManagedProcess): Promise<void> {
+  async #untilReady(url: string): Promise<void> {
     await waitFor('the API is ready', async () => (await fetch(`${url}/readyz`)).ok, {
       deadlineMs: 60_000,
-      describe: () => `${api.lastLines()}\n${this.#worker?.lastLines() ?? ''}`,
+      describe: () => `${this.#api().lastLines()}\n${this.#worker?.lastLines() ?? ''}`,
     });
   }
+}
+
+/** The product's own processes. */
+interface RunningPrograms extends Pick<Stack, 'startAnother'> {
+  api: () => ManagedProcess;
+  startWorker: () => Promise<void>;
 }
 
 type WorkersParticipant = 'payments' | 'carrier' | 'points' | 'cart';
@@ -473,7 +516,8 @@ function businessOf(
     },
     placeOrder: (order) => {
       keys.push(order.key);
-      return call('POST', '/v1/orders', orderBody(order), {
+      const path = order.saleId === undefined ? '/v1/orders' : `/v1/sales/${order.saleId}/orders`;
+      return call('POST', `${order.url ?? ''}${path}`, orderBody(order), {
         'idempotency-key': order.key,
         ...(order.wait === undefined ? {} : { prefer: `wait=${order.wait}` }),
       });

@@ -139,7 +139,7 @@ export class Lives {
 /** Routes what an order has told, and notes that everybody got it. */
 export async function publish(pool: Pool, orderId: string): Promise<void> {
   const route = () => [{ ruleName: 'all', targetName: 'all', transformer: null }];
-  await routeEvents(pool, { aggregateId: orderId, at: new Date().toISOString() }, route);
+  await routeEvents(pool, { aggregateIds: [orderId], at: new Date().toISOString() }, route);
   for (;;) {
     const claimed = await claimOf(pool, orderId);
     if (claimed.length === 0) return;

@@ -129,5 +129,7 @@ function stubSuccessors(started: string[]): Successors {
     notification: ({ notificationId }) => note(`notify/${notificationId}`),
     silence: () => Promise.resolve(),
     replay: (replayId) => note(`replay/${replayId}`),
+    order: (orderId) => note(`order/${orderId}`),
+    group: (groupId) => note(`group/${groupId}`),
   };
 }

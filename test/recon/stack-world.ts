@@ -122,6 +122,8 @@ function successorsOf(runs: WorkflowRuns): Successors {
     notification: (notification) => runs.wake(wakeUps.notification(notification)),
     silence: () => Promise.resolve(),
     replay: (replayId) => runs.wake(wakeUps.replay(replayId)),
+    order: (orderId) => runs.wake(wakeUps.order(orderId)),
+    group: (groupId) => runs.wake(wakeUps.group(groupId)),
   };
 }
 

@@ -8,6 +8,7 @@ import {
   cancelled,
   confirmed,
   done,
+  gate,
   inTurn,
   neverAnswers,
   nothing,
@@ -108,6 +109,8 @@ function paidOnRequest(): Scenario {
 }
 
 /** Orders that wait for their payment. */
+const cancelHeard = gate();
+
 const paidLater: Scenario[] = [
   paidOnRequest(),
   {
@@ -252,14 +255,17 @@ const paidLater: Scenario[] = [
       settleOrder: () => Promise.resolve({ settled: false, code: 'amount_mismatch' }),
       undoPayment: () => Promise.resolve({ refundId: REFUND_ID }),
       refundPayment: () => Promise.resolve({ kind: 'refunded' }),
-      announceDecline: nothing,
+      // Until the cancel is heard: otherwise time would be skipped to the deadline.
+      announceDecline: () => cancelHeard.opened,
       beginEnding: begun(PAYMENT_ID),
       endOrder: nothing,
     },
     meanwhile: {
       when: 'announceDecline',
       async act(handle) {
-        expect(await handle.executeUpdate(cancelOrder)).toEqual({ status: 'CANCELLED' });
+        const cancel = await handle.startUpdate(cancelOrder, { waitForStage: 'ACCEPTED' });
+        cancelHeard.open();
+        expect(await cancel.result()).toEqual({ status: 'CANCELLED' });
       },
     },
     asks: [

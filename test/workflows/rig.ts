@@ -5,6 +5,7 @@ import { DefaultLogger, Runtime, Worker, type WorkflowBundle } from '@temporalio
 import type { Activities } from '../../src/activities';
 import { INDEXED_VALUE_TYPES } from '../../src/setup';
 import { searchAttributes, TASK_QUEUES } from '../../src/workflows/messages';
+import { stepsOf } from '../support/history';
 import { startTimeSkipping } from '../support/temporal';
 import { bundleWorkflows } from '../support/workflow-bundle';
 import { endWaiting, type Scenario } from './scenario';
@@ -58,6 +59,10 @@ const ACTIVITY_NAMES: (keyof Activities)[] = [
   'reconcileSource',
   'rebuildOpenWork',
   'finishReconciliation',
+  'advanceSale',
+  'reconcileSale',
+  'closeGroup',
+  'finishGroup',
 ];
 
 export async function createRig(): Promise<Rig> {
@@ -109,12 +114,9 @@ export async function createRig(): Promise<Rig> {
   };
 }
 
-/** The activities in the order in which the workflow scheduled them: those that run at once may start in any order. */
+/** The steps in the order in which the history has them: those that run at once may start in any order. */
 async function askedBy(handle: WorkflowHandle): Promise<string[]> {
-  const { events } = await handle.fetchHistory();
-  return (events ?? []).flatMap(
-    (event) => event.activityTaskScheduledEventAttributes?.activityType?.name ?? [],
-  );
+  return stepsOf(await handle.fetchHistory());
 }
 
 async function startWorkers(

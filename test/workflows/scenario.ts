@@ -71,6 +71,15 @@ export function inTurn<T>(...values: T[]): () => Promise<T> {
   return () => Promise.resolve(values[Math.min(next++, values.length - 1)]!);
 }
 
+/** What one side waits for until the other side opens it. Time stands still while an activity waits. */
+export function gate(): { open: () => void; opened: Promise<void> } {
+  let open = (): void => undefined;
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { open: () => open(), opened };
+}
+
 const waiting = new Set<() => void>();
 
 /** Ends what still runs of a scenario that is over: the server skips no time while an activity runs. */

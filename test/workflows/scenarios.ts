@@ -10,9 +10,11 @@ import {
   replayChanged,
   WORKFLOW_TYPES,
 } from '../../src/workflows/messages';
+import { groups } from './group-scenarios';
 import { orderRaces } from './order-races';
 import { reconciliations } from './reconciliation-scenarios';
 import { givenUp, ordersInFull } from './order-scenarios';
+import { sales } from './sale-scenarios';
 import {
   begun,
   cancelled,
@@ -123,7 +125,8 @@ export const scenarios: Scenario[] = [
       commitOrder: () => Promise.reject(ApplicationFailure.retryable('no database', 'database_unavailable')),
       closeTransaction: () => Promise.resolve(closed),
     },
-    asks: ['commitOrder', 'closeTransaction'],
+    // Within the workflow's task first, then as an activity.
+    asks: ['commitOrder', 'commitOrder', 'closeTransaction'],
     result: { decision: 'closed', code: 'transaction_closed' },
   },
   {
@@ -439,6 +442,8 @@ export const scenarios: Scenario[] = [
     result: { woken: 2 },
   },
   ...reconciliations(),
+  ...sales,
+  ...groups,
   ...ordersInFull,
   ...orderRaces,
   // Last: the time-skipping server skips no more time once a run has ended before an activity that it gave up.
@@ -453,7 +458,8 @@ export const scenarios: Scenario[] = [
         expect(await handle.executeUpdate(cancelOrder)).toEqual({ status: 'REJECTED' });
       },
     },
-    asks: ['commitOrder', 'closeTransaction'],
+    // Within the workflow's task first, then as an activity.
+    asks: ['commitOrder', 'commitOrder', 'closeTransaction'],
     result: { decision: 'closed', code: 'transaction_closed' },
   },
   {

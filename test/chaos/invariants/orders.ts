@@ -71,6 +71,9 @@ export const live: Invariant = {
       union all select q.order_id, 'request is undecided' from aftercommit.order_requests q
         where not exists (select 1 from aftercommit.step_receipts r
                           where r.order_id = q.order_id and r.step = 'commit' and r.op = 'do')
+      -- A window that was opened and not used yet waits for orders.
+      union all select group_id, 'group is ' || state from aftercommit.groups g
+        where state = 'CLOSED' or state = 'OPEN' and exists (select 1 from aftercommit.orders o where o.group_id = g.group_id)
       union all select refund_id, 'refund is pending' from aftercommit.refunds where state = 'PENDING'
       union all select payment_id, 'payment is ' || state from aftercommit.payments
         where state in ('INTENDED', 'REQUIRES_ACTION', 'AUTHORIZED')
