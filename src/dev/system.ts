@@ -60,7 +60,7 @@ export async function startSystem(options: PartsOptions): Promise<System> {
 }
 
 /** Migrations and what Temporal must have. Both are safe to repeat. */
-async function prepare(environment: Environment): Promise<void> {
+export async function prepare(environment: Environment): Promise<void> {
   const config = readConfig(environment);
   const log = createLogger({ level: 'warn', name: 'aftercommit-dev' });
   const pool = createPool({ url: config.databaseUrl, size: 1, name: 'aftercommit-dev', log });
@@ -92,7 +92,11 @@ function startOwn(parts: Parts, { dataDirectory, programs }: PartsOptions): Prom
   );
 }
 
-async function untilReady(url: string, children: ManagedProcess[]): Promise<void> {
+/**
+ * Waits until the API at this address is ready.
+ * @throws ConfigError when one of its processes ended, or it is not ready in time
+ */
+export async function untilReady(url: string, children: ManagedProcess[]): Promise<void> {
   const deadline = Date.now() + READY_MAX_MS;
   for (;;) {
     const answer = await fetch(url).catch(() => null);
