@@ -126,7 +126,7 @@ describe('a dead letter', () => {
     const redriven = await redriveDelivery(database.pool, first.deliveryId, 'test');
 
     expect(redriven).toMatchObject({
-      takenUp: { aggregateId: orderId, replayId: null },
+      takenUp: { aggregateId: orderId, replayId: null, groupId: null },
       delivery: { state: 'READY', errorCode: null, firstAttemptAt: null },
     });
     const [claimed] = await claimOf(database.pool, orderId);
@@ -148,8 +148,8 @@ describe('a dead letter', () => {
     expect(total).toBe(2);
 
     expect(await takeUpDeadLetters(database.pool, redriveId)).toEqual([
-      { aggregateId: orderId, replayId: null },
-      { aggregateId: orderId, replayId: null },
+      { aggregateId: orderId, replayId: null, groupId: null },
+      { aggregateId: orderId, replayId: null, groupId: null },
     ]);
     // In order among themselves.
     const [one] = await claimOf(database.pool, orderId);

@@ -147,7 +147,7 @@ describe('closing a transaction that is still running', () => {
     await waitFor('the commit waits for the fence', async () => {
       const { rows } = await database.pool.query(
         `select 1 from pg_stat_activity
-         where datname = current_database() and wait_event_type = 'Lock' and query like '%place_orders%'`,
+         where datname = current_database() and wait_event_type = 'Lock' and query like '%commit_orders%'`,
       );
       return rows.length > 0;
     });

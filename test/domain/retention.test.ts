@@ -27,6 +27,8 @@ describe('retention', () => {
       replays: 365,
       redrives: 365,
       recipientDays: 2,
+      groups: 90,
+      saleCustomers: 365,
     });
   });
 
