@@ -1,8 +1,8 @@
 import type { FlashLimits } from './flash-lane';
 
 /**
- * What the flash lane does at once. Source: measurements with groups, windows and batches of several sizes on two cores, see
- * docs/benchmarks.md; larger ones gain nothing there.
+ * What the flash lane does at once. Batches of 40, six at once and a backlog of 800 are those of the prototype whose lag stayed
+ * in milliseconds under load; what they give here is in docs/benchmarks.md. Three of them are settings of the process.
  */
 export const FLASH_LIMITS: FlashLimits = {
   keepOpen: false,

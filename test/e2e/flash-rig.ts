@@ -79,8 +79,9 @@ export class FlashRig {
   /** What the processes said last that is not good. */
   troubles(): string {
     const lines = this.stack.processLogs().split('\n');
+    // Errors of pino and worse; what is no JSON was said by Node itself, as a process that fell does.
     return lines
-      .filter((line) => /"level":"?([45]0|60|warn|error|fatal)/.test(line))
+      .filter((line) => line !== '' && (!line.startsWith('{') || /"level":[56]0/.test(line)))
       .slice(-20)
       .join('\n');
   }
