@@ -10,7 +10,7 @@ import { sendClaimed, type Rate, type SendingDeps } from './sending';
  * A claim lasts as long as a target's longest time-out (30 s), a share of a rate and some seconds to get there, so that
  * nobody takes over a delivery whose answer may still come.
  */
-const SEND_WINDOW_MS = 45_000;
+export const DELIVERY_WINDOW_MS = 45_000;
 /** What became due meanwhile waits this long: a loop of activities must never be tight. */
 export const WAIT_MS_MIN = 100;
 /** Rounds of claims in one activity: each lets the next event of an order go. More than an order has events. */
@@ -62,30 +62,21 @@ async function handOverRest(
 
 /**
  * Claims and sends until nothing is due: each delivery that ends lets the next one of its order and target go.
- * @param how.claimedBy - who sends; the activity that runs, unless it is the process that committed
  * @param how.limit - deliveries of one claim at most
- * @param how.roundsMax - claims at most
- * @param how.exceptTargets - these are left alone
  */
 export async function sendDue(
   deps: SendingDeps,
   scope: DeliveryScope,
-  how: {
-    claimedBy?: string;
-    rate?: Rate;
-    limit?: number;
-    roundsMax?: number;
-    exceptTargets?: readonly string[];
-  } = {},
+  how: { rate?: Rate; limit?: number } = {},
 ): Promise<void> {
-  const { claimedBy = activityName(), rate, limit, roundsMax = ROUNDS_MAX, exceptTargets = [] } = how;
+  const claimedBy = activityName();
+  const { rate, limit } = how;
   const deadline = performance.now() + ROUNDS_MS_MAX;
-  for (let round = 0; round < roundsMax && performance.now() < deadline; round += 1) {
+  for (let round = 0; round < ROUNDS_MAX && performance.now() < deadline; round += 1) {
     const claimed = await claimDeliveries(deps.pool, {
       scope,
       claimedBy,
-      sendForMs: SEND_WINDOW_MS,
-      exceptTargets,
+      sendForMs: DELIVERY_WINDOW_MS,
       ...(limit === undefined ? {} : { limit }),
     });
     if (claimed.length === 0) return;

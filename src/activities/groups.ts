@@ -33,7 +33,7 @@ const PAGES_MAX = 400;
 
 /** How far a group is. `waitMs`: until there is something to do again; null when nothing is left. */
 export interface GroupProgress {
-  counts: Omit<GroupCounts, 'nextInMs'>;
+  counts: Omit<GroupCounts, 'nextInMs' | 'hasRest'>;
   waitMs: number | null;
 }
 
@@ -58,10 +58,13 @@ export function createGroupActivities(deps: GroupDeps): GroupActivities {
         await closeAtOnce(pool, groupId);
         await startRuns(deps, await ordersInNeedOfRun(pool, groupId, STARTS_MAX));
         await releaseDue(deps, groupId);
+        // As a rule the process that committed has delivered everything, and one look is all.
+        const counts = await countGroup(pool, groupId, deps.providerTimeoutMs);
+        if (!counts.hasRest) return progressOf(deps, groupId, counts);
         await Promise.all([sendDue(deps, { groupId }, { limit: SENDS_AT_ONCE }), tellDue(deps, groupId)]);
         await startRuns(deps, await ordersInTrouble(pool, groupId, STARTS_MAX));
         await handOverMessages(deps, groupId);
-        return progressOf(deps, groupId);
+        return progressOf(deps, groupId, await countGroup(pool, groupId, deps.providerTimeoutMs));
       }),
   };
 }
@@ -118,8 +121,10 @@ async function handOverMessages(deps: GroupDeps, groupId: string): Promise<void>
   }
 }
 
-async function progressOf(deps: GroupDeps, groupId: string): Promise<GroupProgress> {
-  const { nextInMs, ...counts } = await countGroup(deps.pool, groupId, deps.providerTimeoutMs);
+async function progressOf(deps: GroupDeps, groupId: string, found: GroupCounts): Promise<GroupProgress> {
+  const { nextInMs, orders, confirmed, waitingForPayment, undone, takenOver, deliveriesOpen, messagesOpen } =
+    found;
+  const counts = { orders, confirmed, waitingForPayment, undone, takenOver, deliveriesOpen, messagesOpen };
   if (nextInMs !== null) return { counts, waitMs: Math.max(WAIT_MS_MIN, Math.ceil(nextInMs)) };
   // What was found more than one look may start is found by the next one.
   const more = await ordersInNeedOfRun(deps.pool, groupId, 1);

@@ -18,7 +18,7 @@ import type { SilenceWatch } from './silence-watch';
 import type { TemplateBook } from './templates';
 
 /** A claim may be sent for this long; a sender that was stopped for longer (a zombie) finds it over and sends nothing. */
-const SEND_WINDOW_MS = 5_000;
+export const MESSAGE_WINDOW_MS = 5_000;
 /** A share of a channel's rate that begins later than this is not waited for here: the attempt goes back until then. */
 const RATE_WAIT_MS_MAX = 1_000;
 /** Shares are taken so far ahead at most. Longer than any message may wait: it expires first. */
@@ -46,29 +46,55 @@ export interface NotificationDeps {
 /**
  * Claims what is due and makes one call for each: the first attempts of orders, in their grouped delivery step, or one
  * attempt of a notification's own workflow.
- * @param claimedBy - who sends; the activity that runs, unless it is the process that committed
  */
 export async function sendAttempts(
   deps: NotificationDeps,
   which: { orderIds: readonly string[] } | { attemptId: string },
-  claimedBy = activityName(),
 ): Promise<void> {
-  const deadline = performance.now() + SEND_WINDOW_MS;
-  const claimed = await claimAttempts(deps.pool, {
-    ...which,
-    claimedBy,
-    sendForMs: SEND_WINDOW_MS,
-    silenceMs: deps.waits.silenceMs,
-    configured: deps.reachRules.configured,
-    isCounted: deps.reachRules.dailyMax !== null,
-  });
-  await Promise.all(claimed.map((attempt) => sendClaimed(deps, attempt, { claimedBy, deadline })));
+  const claimedBy = activityName();
+  const deadline = performance.now() + MESSAGE_WINDOW_MS;
+  const claimed = await claimAttempts(deps.pool, { ...which, claimedBy, ...messageClaimOf(deps) });
+  await sendClaimedAttempts(deps, claimed, { claimedBy, deadline });
 }
 
-interface Claim {
+/** How messages are claimed, alone or with their order's commit. */
+export function messageClaimOf({ waits, reachRules }: Pick<NotificationDeps, 'waits' | 'reachRules'>): {
+  forMs: number;
+  silenceMs: NotificationWaits['silenceMs'];
+  configured: ReadonlySet<string>;
+  isCounted: boolean;
+} {
+  return {
+    forMs: MESSAGE_WINDOW_MS,
+    silenceMs: waits.silenceMs,
+    configured: reachRules.configured,
+    isCounted: reachRules.dailyMax !== null,
+  };
+}
+
+export interface Claim {
   claimedBy: string;
   /** By `performance.now()`. */
   deadline: number;
+}
+
+/** Makes one call for each claimed attempt. */
+export async function sendClaimedAttempts(
+  deps: NotificationDeps,
+  attempts: readonly ClaimedAttempt[],
+  claim: Claim,
+): Promise<void> {
+  await Promise.all(attempts.map((attempt) => sendClaimed(deps, attempt, claim)));
+}
+
+/** Gives claims back unsent: whoever looks for what is due takes them. */
+export async function returnAttempts(
+  deps: NotificationDeps,
+  attempts: readonly ClaimedAttempt[],
+  claim: Claim,
+): Promise<void> {
+  const back = { code: 'claim_expired', retryInMs: 0 };
+  await Promise.all(attempts.map((attempt) => putBack(deps, attempt, claim, back)));
 }
 
 /** What is sent, to whom, and how, once everything has been asked that may keep it back. */

@@ -1,5 +1,5 @@
 import type { Pool } from 'pg';
-import { ORDER_SOURCE, type EventEnvelope } from '../domain/events';
+import { ORDER_SOURCE, type OrderEventType } from '../domain/events';
 import {
   committedView,
   deadlineOf,
@@ -10,7 +10,14 @@ import {
   type Places,
 } from '../domain/orders';
 import { GroupClosedError, RulesChangedError } from '../errors';
-import { envelopeOf, notificationOf } from './events';
+import { envelopeOf, notificationOf, type OutboxRow } from './events';
+import {
+  firstClaimsOf,
+  senderRow,
+  type ClaimedMessage,
+  type FirstClaims,
+  type FirstSender,
+} from './first-claims';
 import { deliveryIdOf, eventIdOf, paymentIdOf, shipmentIdOf } from './ids';
 import type { PhoneHash } from './phone-hash';
 import type { StoredAnswer } from './requests';
@@ -43,6 +50,8 @@ export interface CommitOutcome {
   createdAt: string;
   /** Null for a refused order that nobody was answered for yet. */
   answer: StoredAnswer | null;
+  /** What the sender is to send now; null for what this call did not commit. */
+  claims: FirstClaims | null;
 }
 
 export interface CommitContext {
@@ -54,6 +63,8 @@ export interface CommitContext {
   phoneHash: PhoneHash;
   /** Freezes the deliveries with the commit, by these rules; null: they are routed later. */
   rules: { version: number; route: RouteEvent } | null;
+  /** Sends the deliveries that are frozen, and the messages, at once; null: whoever claims them. */
+  sender: FirstSender | null;
 }
 
 /** Raised by `aftercommit.commit_orders`. */
@@ -71,11 +82,20 @@ export async function commitOrders(
   context: CommitContext,
 ): Promise<CommitOutcome[]> {
   const routes = new RouteList();
-  const rows = orders.map((order) => rowOf(order, context, routes));
+  const prepares = orders.map((order) => prepareOrder(order, context, routes));
+  const rows = prepares.map(({ row }) => row);
+  const { groupId, rules, sender, at } = context;
   const outcomes = await prepared<OutcomeRow>(
     pool,
-    'select * from aftercommit.commit_orders($1, $2, $3, $4, $5)',
-    [context.groupId, JSON.stringify(rows), routes.asJson(), context.rules?.version ?? null, context.at],
+    'select * from aftercommit.commit_orders($1, $2, $3, $4, $5, $6)',
+    [
+      groupId,
+      JSON.stringify(rows),
+      routes.asJson(),
+      rules?.version ?? null,
+      sender === null ? null : JSON.stringify(senderRow(sender)),
+      at,
+    ],
   ).catch((error: unknown) => {
     const { code } = error as { code?: unknown };
     if (code === GROUP_CLOSED)
@@ -83,7 +103,7 @@ export async function commitOrders(
     if (code === RULES_CHANGED) throw new RulesChangedError('The rules have changed: read them again.');
     throw error;
   });
-  const asked = new Map(rows.map((row) => [row.order_id, row]));
+  const asked = new Map(prepares.map((order) => [order.row.order_id, order]));
   return outcomes.map((row) => outcomeOf(row, asked.get(row.order_id)!));
 }
 
@@ -96,9 +116,12 @@ interface OutcomeRow {
   created_at: string;
   answer_status: number | null;
   answer_body: string | null;
+  claimed_routes: number[];
+  message: ClaimedMessage | null;
 }
 
-function outcomeOf(row: OutcomeRow, own: { fingerprint: string | null; answer_body: string }): CommitOutcome {
+function outcomeOf(row: OutcomeRow, prepare: PreparedOrder): CommitOutcome {
+  const own = prepare.row;
   const isOwn = row.decided_now && row.state === 'done';
   const status = isOwn ? COMMITTED : row.answer_status;
   const body = isOwn ? own.answer_body : row.answer_body;
@@ -110,7 +133,21 @@ function outcomeOf(row: OutcomeRow, own: { fingerprint: string | null; answer_bo
     fingerprint: row.decided_now ? own.fingerprint : row.fingerprint,
     createdAt: row.created_at,
     answer: status === null || body === null ? null : { status, body },
+    claims: isOwn ? claimsOf(row, prepare) : null,
   };
+}
+
+function claimsOf(
+  { claimed_routes: claimed, message }: OutcomeRow,
+  { order, event, row, deliveries }: PreparedOrder,
+): FirstClaims {
+  return firstClaimsOf({
+    event,
+    deliveries: deliveries.filter(({ route }) => claimed.includes(route)),
+    request: order.request,
+    notification: row.notification,
+    message,
+  });
 }
 
 /** Source: the HTTP contract. */
@@ -134,12 +171,37 @@ class RouteList {
   }
 }
 
+/** An order with what its commit is going to write. */
+interface PreparedOrder {
+  order: AskedOrder;
+  event: OutboxRow;
+  deliveries: FirstDelivery[];
+  row: ReturnType<typeof rowOf>;
+}
+
+/** A delivery of the order's first event. */
+interface FirstDelivery {
+  id: string;
+  /** By its index in what the commit is given. */
+  route: number;
+  to: FrozenRoute;
+}
+
+function prepareOrder(order: AskedOrder, context: CommitContext, routes: RouteList): PreparedOrder {
+  const event = eventOf(order, context.at);
+  const deliveries = context.rules === null ? [] : deliveriesOf(event, context.rules.route, routes);
+  return { order, event, deliveries, row: rowOf(order, context, { event, deliveries }) };
+}
+
 /** One element of `commit_orders`' argument. */
-function rowOf(order: AskedOrder, context: CommitContext, routes: RouteList) {
+function rowOf(
+  order: AskedOrder,
+  context: CommitContext,
+  { event, deliveries }: Pick<PreparedOrder, 'event' | 'deliveries'>,
+) {
   const { orderId, request, caller, workflowId, fingerprint, saleId } = order;
   const { at, places, phoneHash, rules } = context;
   const after = statesAfterCommit(request.payment.mode);
-  const event = eventOf(order, at);
   const customerId = request.customer.id;
   return {
     order_id: orderId,
@@ -168,7 +230,7 @@ function rowOf(order: AskedOrder, context: CommitContext, routes: RouteList) {
       unit_price_minor: line.unitPriceMinor,
     })),
     event: { id: event.id, source: event.source, type: event.type, payload: event.payload },
-    deliveries: rules === null ? null : deliveriesOf(envelopeOf(event), rules.route, routes),
+    deliveries: rules === null ? null : deliveries.map(({ id, route }) => ({ id, route })),
     notification: notificationOf({ type: after.event, eventId: event.id, customerId }),
     payment:
       request.payment.mode === 'charge'
@@ -181,7 +243,7 @@ function rowOf(order: AskedOrder, context: CommitContext, routes: RouteList) {
 }
 
 /** The event that the commit writes, as its row will be. */
-function eventOf({ orderId, request }: AskedOrder, at: string) {
+function eventOf({ orderId, request }: AskedOrder, at: string): OutboxRow & { type: OrderEventType } {
   const type = statesAfterCommit(request.payment.mode).event;
   const detail = orderDetail({
     orderId,
@@ -192,7 +254,7 @@ function eventOf({ orderId, request }: AskedOrder, at: string) {
   });
   return {
     id: eventIdOf(orderId, type, 1),
-    aggregate_type: 'order' as const,
+    aggregate_type: 'order',
     aggregate_id: orderId,
     subject: null,
     seq: 1,
@@ -203,10 +265,10 @@ function eventOf({ orderId, request }: AskedOrder, at: string) {
   };
 }
 
-function deliveriesOf(
-  event: EventEnvelope,
-  route: RouteEvent,
-  routes: RouteList,
-): { id: string; route: number }[] {
-  return route(event).map((to) => ({ id: deliveryIdOf(event.id, to, null), route: routes.indexOf(to) }));
+function deliveriesOf(event: OutboxRow, route: RouteEvent, routes: RouteList): FirstDelivery[] {
+  return route(envelopeOf(event)).map((to) => ({
+    id: deliveryIdOf(event.id, to, null),
+    route: routes.indexOf(to),
+    to,
+  }));
 }

@@ -1,9 +1,9 @@
 import type { Pool } from 'pg';
 import type { EventEnvelope } from '../domain/events';
-import { IS_NEXT, IS_NOT_PAUSED } from './delivery-order';
+import { IS_NEXT, IS_NOT_PAUSED, isOpen } from './delivery-order';
 import { OWN_ORDERS } from './groups';
 import { envelopeOf, orderingKeyOf, OUTBOX_COLUMNS, type OutboxRow } from './events';
-import { prepared, statement } from './transaction';
+import { keyed, prepared, statement } from './transaction';
 
 /** Whose deliveries: the first ones of an order or a subject, of several, of a group's orders; or those of a replay. */
 export type DeliveryScope =
@@ -50,12 +50,12 @@ export async function claimDeliveries(
     claimedBy: string;
     sendForMs: number;
     limit?: number;
-    /** These are left alone. */
-    exceptTargets?: readonly string[];
   },
 ): Promise<ClaimedDelivery[]> {
   const { condition, id } = inScope(claim.scope);
-  const rows = await prepared<
+  // Of a group it is many orders: see `keyed`.
+  const run = 'groupId' in claim.scope ? keyed : prepared;
+  const rows = await run<
     OutboxRow & {
       delivery_id: string;
       rule_name: string;
@@ -72,7 +72,7 @@ export async function claimDeliveries(
        select d.delivery_id from aftercommit.deliveries d
        where ${condition}
          and ((d.state = 'READY' and d.next_attempt_at <= now()) or (d.state = 'SENDING' and (d.send_until < now() or d.claimed_by = $2)))
-         and d.target_name <> all ($5::text[]) and ${IS_NOT_PAUSED} and ${IS_NEXT}
+         and ${IS_NOT_PAUSED} and ${IS_NEXT}
        order by d.seq, d.delivery_id limit $4
        for no key update of d skip locked),
      claimed as (
@@ -83,13 +83,17 @@ export async function claimDeliveries(
        returning d.*),
      written as (
        insert into aftercommit.delivery_attempts (delivery_id, n, started_at)
-       select delivery_id, attempts, clock_timestamp() from claimed)
+       select delivery_id, attempts, clock_timestamp() from claimed
+       union all
+       -- The first one may have been claimed with its order's commit; then its row is written with its result, or here.
+       select delivery_id, 1, first_attempt_at from claimed where attempts = 2
+       on conflict do nothing)
      select c.delivery_id, c.rule_name, c.target_name, c.transformer, c.replay_id, c.attempts, c.attempts_before,
             c.first_attempt_at,
             ${OUTBOX_COLUMNS}
      from claimed c join aftercommit.outbox o on o.id = c.event_id
      order by o.position, c.delivery_id`,
-    [id, claim.claimedBy, claim.sendForMs, claim.limit ?? CLAIM_MAX, claim.exceptTargets ?? []],
+    [id, claim.claimedBy, claim.sendForMs, claim.limit ?? CLAIM_MAX],
   );
   return rows.map((row) => ({
     deliveryId: row.delivery_id,
@@ -135,6 +139,7 @@ export async function recordDeliveries(pool: Pool, records: readonly DeliveryRec
     delivery_id: delivery.deliveryId,
     event_id: delivery.event.id,
     n: delivery.attempt,
+    started_at: delivery.firstAttemptAt,
     result: result.result,
     http_status: result.status,
     latency_ms: result.latencyMs,
@@ -177,7 +182,7 @@ export async function nextDeliveryInMs(pool: Pool, scope: DeliveryScope): Promis
     pool,
     `select (extract(epoch from min(case when d.state = 'SENDING' then d.send_until else d.next_attempt_at end) - now()) * 1000)::bigint as in_ms
      from aftercommit.deliveries d
-     where ${condition} and d.state in ('READY', 'SENDING') and ${IS_NOT_PAUSED} and ${IS_NEXT}`,
+     where ${condition} and ${isOpen('d')} and ${IS_NOT_PAUSED} and ${IS_NEXT}`,
     [id],
   );
   return row?.in_ms ?? null;

@@ -1,8 +1,8 @@
 import type { Pool } from 'pg';
-import { IS_NEXT, IS_NOT_PAUSED } from './delivery-order';
+import { IS_NEXT, IS_NOT_PAUSED, isOpen } from './delivery-order';
 import { OWN_ORDERS } from './groups';
 import type { NotificationRef } from './notifications';
-import { statement } from './transaction';
+import { keyed, statement } from './transaction';
 
 /** What is left to do of a closed group, by what has to be done for it. Orders with a workflow of their own are not in it. */
 
@@ -34,7 +34,7 @@ const TROUBLE_ATTEMPTS = 3;
  * Orders whose event keeps failing at a target that took others of the group meanwhile: the event is at fault, not the target.
  */
 export async function ordersInTrouble(pool: Pool, groupId: string, limit: number): Promise<string[]> {
-  const rows = await statement<{ order_id: string }>(
+  const rows = await keyed<{ order_id: string }>(
     pool,
     `select distinct d.aggregate_id as order_id from aftercommit.deliveries d
      where d.aggregate_id in (${OWN_ORDERS}) and d.replay_id is null and d.state = 'READY' and d.attempts >= ${TROUBLE_ATTEMPTS}
@@ -49,7 +49,7 @@ export async function ordersInTrouble(pool: Pool, groupId: string, limit: number
 
 /** Orders with first messages that may be sent now. */
 export async function ordersToTell(pool: Pool, groupId: string, limit: number): Promise<string[]> {
-  const rows = await statement<{ order_id: string }>(
+  const rows = await keyed<{ order_id: string }>(
     pool,
     `select distinct a.order_id from aftercommit.notification_attempts a
      join aftercommit.notifications t using (notification_id)
@@ -71,7 +71,7 @@ export async function notificationsInNeedOfRun(
   groupId: string,
   { providerTimeoutMs, after, limit }: { providerTimeoutMs: number; after: string | null; limit: number },
 ): Promise<NotificationRef[]> {
-  return statement<NotificationRef>(
+  return keyed<NotificationRef>(
     pool,
     `select distinct notification_id as "notificationId", a.order_id as "orderId"
      from aftercommit.notification_attempts a join aftercommit.notifications t using (notification_id)
@@ -85,6 +85,9 @@ export async function notificationsInNeedOfRun(
   );
 }
 
+/** Of the attempt `a`: it is ready, on its way, or nobody knows. Said by what it is not, as `isOpen` is. */
+const HAS_NO_OUTCOME = `a.state not in ('ACCEPTED', 'REJECTED', 'HELD')`;
+
 /** How far a group is. */
 export interface GroupCounts {
   orders: number;
@@ -96,6 +99,8 @@ export interface GroupCounts {
   takenOver: number;
   deliveriesOpen: number;
   messagesOpen: number;
+  /** True while deliveries or messages of it have no outcome: then somebody has to look after them. */
+  hasRest: boolean;
   /**
    * In how many milliseconds there is something to do again; null when nothing is left. What waits for a lower seq is due when
    * that is; what is paused is not due: whoever resumes it wakes who goes on.
@@ -109,7 +114,7 @@ export async function countGroup(
   groupId: string,
   providerTimeoutMs: number,
 ): Promise<GroupCounts> {
-  const [row] = await statement<GroupCounts>(
+  const [row] = await keyed<GroupCounts>(
     pool,
     `with own as materialized (${OWN_ORDERS}),
      orders as (
@@ -125,14 +130,16 @@ export async function countGroup(
               min(case when d.state = 'SENDING' then d.send_until else d.next_attempt_at end)
                 filter (where ${IS_NOT_PAUSED} and ${IS_NEXT}) as next
        from own join aftercommit.deliveries d on d.aggregate_id = own.order_id
-       where d.replay_id is null and d.state in ('READY', 'SENDING')),
+       where d.replay_id is null and ${isOpen('d')}),
      messages as (
-       select count(*)::int as "messagesOpen",
-              min(case when a.state = 'SENDING' then a.send_until + $2 * interval '1 millisecond' else a.next_attempt_at end) as next
+       select count(*) filter (where a.state <> 'AMBIGUOUS')::int as "messagesOpen", count(*) > 0 as "anyMessage",
+              min(case when a.state = 'SENDING' then a.send_until + $2 * interval '1 millisecond' else a.next_attempt_at end)
+                filter (where a.state <> 'AMBIGUOUS') as next
        from own join aftercommit.notification_attempts a on a.order_id = own.order_id
        join aftercommit.notifications t using (notification_id)
-       where not t.in_workflow and (a.state = 'SENDING' or (a.state = 'READY' and t.status = 'PENDING')))
+       where not t.in_workflow and ${HAS_NO_OUTCOME} and (a.state <> 'READY' or t.status = 'PENDING'))
      select orders, confirmed, "waitingForPayment", undone, "takenOver", "deliveriesOpen", "messagesOpen",
+            "deliveriesOpen" > 0 or "anyMessage" as "hasRest",
             -- Null stays null here; greatest() would make 0 of it.
             (extract(epoch from least(orders.next, deliveries.next, messages.next) - now()) * 1000)::float8 as "nextInMs"
      from orders, deliveries, messages`,

@@ -31,7 +31,8 @@ export interface ClaimedAttempt {
   facts: { totalMinor?: number; amountMinor?: number; currency?: string };
 }
 
-interface ClaimedRow extends Omit<ClaimedAttempt, 'channels' | 'person'> {
+/** An attempt as a claim reads it. */
+export interface ClaimedRow extends Omit<ClaimedAttempt, 'channels' | 'person'> {
   channel: ChannelName;
   wanted: ChannelName[];
   country: string | null;
@@ -92,7 +93,8 @@ export async function claimAttempts(
     orderIds?: readonly string[];
     attemptId?: string;
     claimedBy: string;
-    sendForMs: number;
+    /** How long the claim lasts. Milliseconds. */
+    forMs: number;
     silenceMs: Readonly<Record<ChannelName, number>>;
     configured: ReadonlySet<string>;
     isCounted: boolean;
@@ -120,7 +122,7 @@ export async function claimAttempts(
       claim.orderIds ?? null,
       claim.attemptId ?? null,
       claim.claimedBy,
-      claim.sendForMs,
+      claim.forMs,
       JSON.stringify(claim.silenceMs),
       [...claim.configured],
     ],
@@ -142,7 +144,7 @@ export async function readAmbiguousAttempt(pool: Pool, attemptId: string): Promi
   return row === undefined ? null : claimedOf(row);
 }
 
-function claimedOf(row: ClaimedRow): ClaimedAttempt {
+export function claimedOf(row: ClaimedRow): ClaimedAttempt {
   const { channel, wanted, country, language, timeZone, quietHours, messagesToday, known, ...attempt } = row;
   const position = wanted.indexOf(channel);
   return {
@@ -172,25 +174,18 @@ export interface AcceptedRecord {
 export async function recordAccepted(pool: Pool, calls: readonly AcceptedCall[]): Promise<AcceptedRecord[]> {
   const rows = await prepared<{ attempt_id: string; early: boolean }>(
     pool,
-    `update aftercommit.notification_attempts a
-     set state = 'ACCEPTED', message_sid = c.sid, latency_ms = c.latency_ms, send_until = null,
-         error_code = case when a.state = 'ACCEPTED' then a.error_code end, error = case when a.state = 'ACCEPTED' then a.error end,
-         provider_status = case when a.status_rank >= c.rank then a.provider_status else c.status end,
-         status_rank = greatest(a.status_rank, c.rank),
-         resolved_by = case when a.was_ambiguous then coalesce(a.resolved_by, 'late_answer') end,
-         accepted_at = coalesce(a.accepted_at, now()), finished_at = coalesce(a.finished_at, now())
-     from unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::int[]) as c (attempt_id, sid, status, rank, latency_ms)
-     where a.attempt_id = any ($1::uuid[]) and a.attempt_id = c.attempt_id
-       and (a.state in ('SENDING', 'AMBIGUOUS') or (a.state = 'ACCEPTED' and a.message_sid = c.sid))
-     returning a.attempt_id,
-       exists (select 1 from aftercommit.provider_callbacks p where p.message_sid = c.sid and p.attempt_id is null) as early`,
+    'select * from aftercommit.record_accepted($1)',
     [
-      calls.map((call) => call.attemptId),
-      calls.map((call) => call.sid),
-      calls.map((call) => call.status),
-      // Never final: what becomes of it is told by reports, and one of them must not find its rank taken.
-      calls.map((call) => Math.min(rankOf(call.status) ?? 0, RANK_UNDER_WAY_MAX)),
-      calls.map((call) => call.latencyMs),
+      JSON.stringify(
+        calls.map(({ attemptId, sid, status, latencyMs }) => ({
+          attempt_id: attemptId,
+          sid,
+          status,
+          // Never final: what becomes of it is told by reports, and one of them must not find its rank taken.
+          rank: Math.min(rankOf(status) ?? 0, RANK_UNDER_WAY_MAX),
+          latency_ms: latencyMs,
+        })),
+      ),
     ],
   );
   const early = new Map(rows.map((row) => [row.attempt_id, row.early]));

@@ -33,7 +33,7 @@ export async function placeOrders(
     fingerprint: null,
     saleId: null,
   }));
-  const outcomes = await commitOrders(pool, asked, { ...context, groupId: null, rules: null });
+  const outcomes = await commitOrders(pool, asked, { ...context, groupId: null, rules: null, sender: null });
   return outcomes.map(({ orderId, state, outcome, decidedNow, answer }) => ({
     orderId,
     state: state!,

@@ -35,6 +35,20 @@ export interface EventDetail {
   [member: string]: unknown;
 }
 
+/** What messages say of an event, as far as it tells. */
+export function orderFacts(payload: Readonly<Record<string, unknown>>): {
+  totalMinor?: number;
+  amountMinor?: number;
+  currency?: string;
+} {
+  const { totalMinor, amountMinor, currency } = payload as ReturnType<typeof orderFacts>;
+  return {
+    ...(totalMinor === undefined ? {} : { totalMinor }),
+    ...(amountMinor === undefined ? {} : { amountMinor }),
+    ...(currency === undefined ? {} : { currency }),
+  };
+}
+
 /** The exact text that is sent for an event when no transformer changes it. Member order is part of the promise. */
 export function envelopeText(event: EventEnvelope): string {
   return JSON.stringify({

@@ -1,21 +1,36 @@
-import { sendDue, type DeliveryDeps } from '../activities/deliveries';
-import { sendAttempts } from '../activities/notification-sending';
+import { DELIVERY_WINDOW_MS, type DeliveryDeps } from '../activities/deliveries';
+import {
+  messageClaimOf,
+  MESSAGE_WINDOW_MS,
+  returnAttempts,
+  sendClaimedAttempts,
+} from '../activities/notification-sending';
+import { sendClaimed } from '../activities/sending';
+import { postponeDeliveries, type ClaimedDelivery } from '../database/deliveries';
+import type { FirstClaims, FirstSender } from '../database/first-claims';
 import type { Logger } from '../log';
 import { Breakers } from './breaker';
 
 export interface DeliveryLimits {
-  /** Orders that are delivered together: one claim for all of them. */
-  batchMax: number;
-  /** Batches at once. */
-  inFlightMax: number;
+  /** Orders whose deliveries are under way at once. */
+  sendingMax: number;
   /** Orders that are committed and not delivered yet; no more are committed while there are so many. */
   backlogMax: number;
 }
 
-/** Deliveries of one claim: more than a batch of orders has targets. */
-const CLAIM_MAX = 1_000;
 /** Name of the breaker of messages to people; no target is called so. */
 const MESSAGES = ' messages';
+
+/** The first deliveries of one commit, which are claimed with it. */
+export interface FirstBatch {
+  sender: FirstSender;
+  /** By `performance.now()`: nothing of it is sent after this. */
+  deadline: number;
+}
+
+interface ClaimedBatch extends FirstBatch {
+  claims: readonly FirstClaims[];
+}
 
 /**
  * Makes the first delivery of orders at once, in the process that committed them, with the functions of the activities. What
@@ -27,8 +42,9 @@ export class FirstDeliveries {
   readonly #limits: DeliveryLimits;
   readonly #breakers = new Breakers();
   readonly #process: string;
-  readonly #waiting: string[] = [];
-  #running = 0;
+  readonly #waiting: ClaimedBatch[] = [];
+  /** Orders in `#waiting`. */
+  #queued = 0;
   #sending = 0;
   #batches = 0;
   #roomWaiters: (() => void)[] = [];
@@ -45,7 +61,7 @@ export class FirstDeliveries {
 
   /** Orders that are committed and not delivered yet. */
   get backlog(): number {
-    return this.#waiting.length + this.#sending;
+    return this.#queued + this.#sending;
   }
 
   /** Resolves once there is room for more: the lag of deliveries stays bounded, whatever the load. */
@@ -54,9 +70,25 @@ export class FirstDeliveries {
       await new Promise<void>((resolve) => this.#roomWaiters.push(resolve));
   }
 
-  /** Orders that were committed just now. */
-  add(orderIds: readonly string[]): void {
-    this.#waiting.push(...orderIds);
+  /** Before a commit: what it is to claim. Where a breaker is open, nothing. */
+  begin(): FirstBatch {
+    const open = this.#breakers.open();
+    return {
+      deadline: performance.now() + MESSAGE_WINDOW_MS,
+      sender: {
+        claimedBy: `${this.#process}:${(this.#batches += 1)}`,
+        deliveriesForMs: DELIVERY_WINDOW_MS,
+        exceptTargets: open.filter((name) => name !== MESSAGES),
+        messages: open.includes(MESSAGES) ? null : messageClaimOf(this.#deps),
+      },
+    };
+  }
+
+  /** After it: what it claimed. */
+  add(batch: FirstBatch, claims: readonly FirstClaims[]): void {
+    if (claims.length === 0) return;
+    this.#waiting.push({ ...batch, claims });
+    this.#queued += claims.length;
     this.#pump();
   }
 
@@ -66,13 +98,13 @@ export class FirstDeliveries {
   }
 
   #pump(): void {
-    while (this.#waiting.length > 0 && this.#running < this.#limits.inFlightMax) {
-      const batch = this.#waiting.splice(0, this.#limits.batchMax);
-      this.#running += 1;
-      this.#sending += batch.length;
+    while (this.#waiting.length > 0 && this.#sending < this.#limits.sendingMax) {
+      const batch = this.#waiting.shift()!;
+      const orders = batch.claims.length;
+      this.#queued -= orders;
+      this.#sending += orders;
       void this.#deliver(batch).finally(() => {
-        this.#running -= 1;
-        this.#sending -= batch.length;
+        this.#sending -= orders;
         this.#pump();
         for (const wake of this.#roomWaiters.splice(0)) wake();
       });
@@ -80,16 +112,21 @@ export class FirstDeliveries {
   }
 
   /** Never throws: the workflow finds what is left. */
-  async #deliver(orderIds: readonly string[]): Promise<void> {
-    const claimedBy = `${this.#process}:${(this.#batches += 1)}`;
+  async #deliver({ sender, deadline, claims }: ClaimedBatch): Promise<void> {
+    const { claimedBy } = sender;
+    const isLate = performance.now() > deadline;
     const open = this.#breakers.open();
+    const attempts = claims.flatMap(({ message }) => message ?? []);
+    const deliveries = claims.flatMap((claim) => claim.deliveries);
+    const isLeft = ({ targetName }: ClaimedDelivery): boolean => isLate || open.includes(targetName);
+    const left = deliveries.filter(isLeft);
+    const tell = isLate || open.includes(MESSAGES) ? returnAttempts : sendClaimedAttempts;
     const settled = await Promise.allSettled([
-      sendDue(
-        this.#deps,
-        { aggregateIds: orderIds },
-        { claimedBy, limit: CLAIM_MAX, roundsMax: 1, exceptTargets: open },
-      ),
-      ...(open.includes(MESSAGES) ? [] : [sendAttempts(this.#deps, { orderIds }, claimedBy)]),
+      left.length > 0 && postponeDeliveries(this.#deps.pool, claimedBy, left, 0),
+      sendClaimed(this.#deps, left.length === 0 ? deliveries : deliveries.filter((one) => !isLeft(one)), {
+        claimedBy,
+      }),
+      tell(this.#deps, attempts, { claimedBy, deadline }),
     ]);
     for (const one of settled) {
       if (one.status === 'rejected')

@@ -121,24 +121,28 @@ class WindowedLane implements FlashLane {
     const workflowId = groupWorkflowId(groupId);
     const asked = orders.map((order) => ({ ...order, workflowId }));
     const context = { groupId, places, phoneHash, at: deliveries.now().toISOString() };
+    const batch = this.#firstDeliveries.begin();
     const commit = async (): Promise<CommitOutcome[]> =>
-      commitOrders(pool, asked, { ...context, rules: await deliveries.rules.known() });
+      commitOrders(pool, asked, { ...context, rules: await deliveries.rules.known(), sender: batch.sender });
     const outcomes = await commit().catch(async (error: unknown) => {
       if (!(error instanceof RulesChangedError)) throw error;
       await deliveries.rules.current();
       return commit();
     });
+    this.#firstDeliveries.add(
+      batch,
+      outcomes.flatMap(({ claims }) => claims ?? []),
+    );
     return this.#goOn(orders, outcomes);
   }
 
-  /** Delivers what is new, and starts workflows for orders that need one. @returns the outcomes in the orders' order */
+  /** Starts workflows for new orders that need one. @returns the outcomes in the orders' order */
   #goOn(orders: readonly FlashOrder[], outcomes: readonly CommitOutcome[]): CommitOutcome[] {
     const byId = new Map(outcomes.map((outcome) => [outcome.orderId, outcome]));
     const committed = orders.filter(({ orderId }) => {
       const outcome = byId.get(orderId);
       return outcome?.decidedNow === true && outcome.state === 'done';
     });
-    if (committed.length > 0) this.#firstDeliveries.add(committed.map(({ orderId }) => orderId));
     this.#startRunsOf(committed);
     return orders.map(({ orderId }) => byId.get(orderId)!);
   }

@@ -1,7 +1,7 @@
 import type { FlashLimits } from './flash-lane';
 
 /**
- * What the flash lane does at once. Batches of 40, six at once and a backlog of 800 are those of the prototype whose lag stayed
+ * What the flash lane does at once. 240 orders' deliveries at once and a backlog of 800 are those of the prototype whose lag stayed
  * in milliseconds under load; what they give here is in docs/benchmarks.md. Three of them are settings of the process.
  */
 export const FLASH_LIMITS: FlashLimits = {
@@ -13,7 +13,6 @@ export const FLASH_LIMITS: FlashLimits = {
   groupMax: 100,
   commitsMax: 2,
   queueMax: 2_000,
-  batchMax: 40,
-  inFlightMax: 6,
+  sendingMax: 240,
   backlogMax: 800,
 };

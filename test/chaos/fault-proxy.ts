@@ -31,9 +31,16 @@ export interface FaultProxy {
 
 const HOST = '127.0.0.1';
 
-/** Starts a proxy on a free port. @param upstream - where its connections go */
-export async function startFaultProxy(upstream: { host: string; port: number }): Promise<FaultProxy> {
-  const proxy = new Proxy(upstream);
+/**
+ * Starts a proxy on a free port.
+ * @param upstream - where its connections go
+ * @param spell - what `onBytes` sees in place of a piece that goes up; the piece itself goes on
+ */
+export async function startFaultProxy(
+  upstream: { host: string; port: number },
+  spell: (bytes: Buffer) => Buffer = (bytes) => bytes,
+): Promise<FaultProxy> {
+  const proxy = new Proxy(upstream, spell);
   await proxy.accept();
   return proxy;
 }
@@ -50,13 +57,15 @@ class Proxy implements FaultProxy {
   port = 0;
   onBytes: FaultProxy['onBytes'] = null;
   readonly #upstream: { host: string; port: number };
+  readonly #spell: (bytes: Buffer) => Buffer;
   readonly #lanes = new Set<Lane>();
   readonly #frozen = new Set<Direction>();
   readonly #passed = { up: 0, down: 0 };
   #server: Server | null = null;
 
-  constructor(upstream: { host: string; port: number }) {
+  constructor(upstream: { host: string; port: number }, spell: (bytes: Buffer) => Buffer) {
     this.#upstream = upstream;
+    this.#spell = spell;
   }
 
   freeze(direction: Direction): void {
@@ -127,7 +136,9 @@ class Proxy implements FaultProxy {
     const { from, to, direction } = lane;
     this.#lanes.add(lane);
     from.on('data', (bytes: Buffer) => {
-      this.onBytes?.(direction, bytes);
+      // Also while nobody listens: it may have to learn.
+      const seen = direction === 'up' ? this.#spell(bytes) : bytes;
+      this.onBytes?.(direction, seen);
       if (this.#frozen.has(direction)) {
         from.pause();
         lane.held.push(bytes);

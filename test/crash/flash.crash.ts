@@ -29,9 +29,9 @@ const SCENARIOS: { point: FlashPoint; what: string; left: Left; repeats: number 
     repeats: 0,
   },
   {
-    point: 'claim',
-    what: 'committed and nothing claimed',
-    left: { states: ['READY', 'READY'], heard: { events: 0, messages: 0 } },
+    point: 'first attempt',
+    what: 'committed and nothing sent',
+    left: { states: ['SENDING'], heard: { events: 0, messages: 0 } },
     repeats: 0,
   },
   {
@@ -65,7 +65,8 @@ describe('a process that is killed', () => {
         if (killed === kills) break;
         // Who goes on: the client with its repeat, or the workflow of the group.
         const groupId = await rig.groupOf(key);
-        reached = point === 'claim' ? heldBeforeClaimOf(rig, groupId!) : heldBefore(rig, point, orderId);
+        reached =
+          point === 'first attempt' ? heldBeforeClaimOf(rig, groupId!) : heldBefore(rig, point, orderId);
         if (groupId === undefined) placings.push(rig.place(key));
       }
       rig.struck[key] = kills;

@@ -47,6 +47,7 @@ export async function commitUnder(
       places: { temporalUiUrl: null, namespace: 'default' },
       phoneHash,
       rules: null,
+      sender: null,
       ...more,
     },
   );

@@ -46,6 +46,7 @@ describe('what is left of a group', () => {
       takenOver: 0,
       deliveriesOpen: 0,
       messagesOpen: 0,
+      hasRest: false,
       nextInMs: null,
     });
   });

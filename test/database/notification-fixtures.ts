@@ -16,7 +16,7 @@ export async function claimOf(pool: Pool, orderId: string): Promise<ClaimedAttem
   return claimAttempts(pool, {
     orderIds: [orderId],
     claimedBy: 'test',
-    sendForMs: 60_000,
+    forMs: 60_000,
     silenceMs: SILENCE_MS,
     configured: new Set(['whatsapp', 'sms', 'voice']),
     isCounted: true,

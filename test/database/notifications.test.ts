@@ -46,7 +46,7 @@ const claim = (
   claimAttempts(database.pool, {
     orderIds: [orderId],
     claimedBy: 'me',
-    sendForMs: 5_000,
+    forMs: 5_000,
     silenceMs: SILENCE,
     configured: new Set(['whatsapp', 'sms', 'voice']),
     isCounted: false,

@@ -172,7 +172,7 @@ const messagesOf = (pool: Pool, which: { orderIds: string[] } | { attemptId: str
   claimAttempts(pool, {
     ...which,
     claimedBy: 'me',
-    sendForMs: 1_000,
+    forMs: 1_000,
     silenceMs: { sms: 1, whatsapp: 1, voice: 1 },
     configured: new Set(['whatsapp', 'sms', 'voice']),
     isCounted: true,

@@ -75,6 +75,7 @@ export async function commitGroup(pool: Pool, orders: readonly AskedOrder[]): Pr
     places: { temporalUiUrl: null, namespace: 'default' },
     phoneHash,
     rules: null,
+    sender: null,
   });
   const byId = new Map(outcomes.map((outcome) => [outcome.orderId, outcome]));
   return orders.map(({ orderId }) => byId.get(orderId)!);

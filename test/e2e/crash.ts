@@ -20,7 +20,7 @@ export async function crashWorker(
   }
 }
 
-/** What only the commit of this order sends: the beginning of its row. Texts of statements are sent once for each connection. */
+/** What only the commit of this order sends: the beginning of its row. */
 export const commitOf = (orderId: string): string => `"order_id":"${orderId}","caller"`;
 
 /** Resolves once all of these texts go up a link together; `strike` acts before they go on. */

@@ -73,14 +73,14 @@ it('two processes sell one sale to the last unit, and no more', async () => {
 
 it('a process that is killed between its commit and the first attempts is followed by a workflow that makes them', async () => {
   const { stack, databaseLink } = rig;
-  const reached = heldBefore(rig, 'claim', rig.orderIdOf('claimed'));
+  const reached = heldBefore(rig, 'first attempt', rig.orderIdOf('claimed'));
   const placing = rig.place('claimed');
   await reached();
 
   process.kill(stack.api().pid, 'SIGKILL');
   await stack.api().exited;
   databaseLink.cut();
-  expect(await rig.statesOf('claimed')).toEqual(['READY', 'READY']);
+  expect(await rig.statesOf('claimed')).toEqual(['SENDING', 'SENDING']);
   expect(rig.heardOf('claimed')).toEqual({ events: 0, messages: 0 });
   await databaseLink.heal();
   rig.struck['kill'] = 1;

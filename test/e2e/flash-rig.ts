@@ -98,6 +98,10 @@ export class FlashRig {
     return row?.group_id;
   }
 
+  async isCommitted(orderId: string): Promise<boolean> {
+    return (await this.rows('select 1 from aftercommit.orders where order_id = $1', orderId)).length > 0;
+  }
+
   async stateOfGroup(groupId: string): Promise<string | undefined> {
     const [row] = await this.rows<{ state: string }>(
       'select state from aftercommit.groups where group_id = $1',
@@ -131,7 +135,10 @@ export class FlashRig {
     const isDone = async (key: string): Promise<boolean> => {
       const groupId = await this.groupOf(key);
       const states = await this.statesOf(key);
-      const isOver = states.length > 0 && states.every((state) => ['DELIVERED', 'ACCEPTED'].includes(state));
+      // A message that its sender had claimed and not sent is found nowhere: its attempt is closed, and another one made.
+      const isOver =
+        ['DELIVERED', 'ACCEPTED'].every((state) => states.includes(state)) &&
+        states.every((state) => ['DELIVERED', 'ACCEPTED', 'REJECTED'].includes(state));
       return isOver && (await this.stateOfGroup(groupId!)) === 'ENDED';
     };
     for (const key of keys)

@@ -3,10 +3,10 @@ import { waitFor } from '../support/wait';
 import type { FlashRig } from './flash-rig';
 
 /**
- * Where a process of the flash lane is killed or held, by what it is about to send to the database. Statements that run for
- * every order are prepared, so that only their values travel: they are told apart by those.
+ * Where a process of the flash lane is killed or held, by what it is about to send to the database; before its first attempt,
+ * by the answer to its commit, which claims them, and which it does not get.
  */
-export type FlashPoint = 'commit' | 'claim' | 'event record' | 'message record';
+export type FlashPoint = 'commit' | 'first attempt' | 'event record' | 'message record';
 
 /** The template of what the customer of an order without payment is told. */
 const CONFIRMED = 'order.confirmed';
@@ -24,9 +24,8 @@ function isAt(point: FlashPoint, orderId: string, bytes: Buffer): boolean {
   const eventId = eventIdOf(orderId, CONFIRMED, 1);
   switch (point) {
     case 'commit':
+    case 'first attempt':
       return bytes.includes(orderId) && bytes.includes(ANSWER);
-    case 'claim':
-      return bytes.includes(orderId) && !bytes.includes(ANSWER);
     case 'event record':
       return bytes.includes(eventId) && bytes.includes(RESULT);
     case 'message record':
@@ -45,18 +44,21 @@ function messageOf(orderId: string): string {
  * @returns resolves once it stands there
  */
 export function heldBefore(
-  { databaseLink }: FlashRig,
+  rig: FlashRig,
   point: FlashPoint,
   orderId: string,
   more = '',
 ): () => Promise<true> {
+  const { databaseLink } = rig;
   let isHeld = false;
   databaseLink.onBytes = (direction, bytes) => {
     if (isHeld || direction !== 'up' || !isAt(point, orderId, bytes) || !bytes.includes(more)) return;
     isHeld = true;
-    databaseLink.freeze('up');
+    databaseLink.freeze(point === 'first attempt' ? 'down' : 'up');
   };
-  return () => waitFor(`it stands before its ${point}`, () => isHeld, { deadlineMs: TAKEN_OVER_MS });
+  const isThere = async (): Promise<boolean> =>
+    isHeld && (point !== 'first attempt' || (await rig.isCommitted(orderId)));
+  return () => waitFor(`it stands before its ${point}`, isThere, { deadlineMs: TAKEN_OVER_MS });
 }
 
 /** The same before the claim of what is left of a group, by the group's workflow. */

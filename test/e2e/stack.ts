@@ -13,6 +13,7 @@ import { setUpTemporal } from '../../src/setup';
 import { check, readLogs, type Violation } from '../chaos/checker';
 import type { Counts } from '../chaos/evidence';
 import { startFaultProxy, type FaultProxy } from '../chaos/fault-proxy';
+import { spellingStatements } from '../chaos/statement-texts';
 import { createTestDatabase, type TestDatabase } from '../support/database';
 import { startLocalTemporal } from '../support/temporal';
 import { waitFor } from '../support/wait';
@@ -368,17 +369,17 @@ class StackBuilder {
   async #makeLinks(
     upstream: Record<'database' | 'temporal' | 'twilio' | WorkersParticipant, string>,
   ): Promise<Links> {
-    const make = (url: string): Promise<FaultProxy> =>
-      this.#own(startFaultProxy(addressOf(url)), (proxy) => proxy.close());
+    const make = (url: string, spell?: (bytes: Buffer) => Buffer): Promise<FaultProxy> =>
+      this.#own(startFaultProxy(addressOf(url), spell), (proxy) => proxy.close());
     return {
-      workerDatabase: await make(upstream.database),
+      workerDatabase: await make(upstream.database, spellingStatements()),
       workerTemporal: await make(upstream.temporal),
       workerTwilio: await make(upstream.twilio),
       workerPayments: await make(upstream.payments),
       workerCarrier: await make(upstream.carrier),
       workerPoints: await make(upstream.points),
       workerCart: await make(upstream.cart),
-      apiDatabase: await make(upstream.database),
+      apiDatabase: await make(upstream.database, spellingStatements()),
       apiTemporal: await make(upstream.temporal),
     };
   }

@@ -45,7 +45,7 @@ it('events go where the rules say that are there now, also right after a change'
 });
 
 it('no more is committed while too much is not delivered yet', async () => {
-  await openLane({ backlogMax: 2, batchMax: 1, inFlightMax: 1 });
+  await openLane({ backlogMax: 2, groupMax: 1, sendingMax: 1 });
   const { pool } = database;
   const [one, two, three] = await ordersOf('pressed', 3);
   const slow = gate();

@@ -234,7 +234,7 @@ create table aftercommit.outbox (
   type           text not null,
   payload        jsonb not null,
   -- Of a caller's own event: a repeat under the same key finds it; the fingerprint tells whether it is the same request.
-  idempotency_key text unique,
+  idempotency_key text,
   fingerprint    text,
   created_at     timestamptz not null,
   -- When the rules were evaluated and the deliveries frozen.
@@ -242,12 +242,14 @@ create table aftercommit.outbox (
   -- When the last of its deliveries was delivered.
   published_at   timestamptz,
   workflow_id    text not null,
-  unique (aggregate_type, aggregate_id, seq)
+  -- Ids of orders and of subjects are UUIDs: one is never the other.
+  unique (aggregate_id, seq)
 );
-create index outbox_by_aggregate on aftercommit.outbox (aggregate_id, seq);
+create unique index outbox_idempotency_key on aftercommit.outbox (idempotency_key) where idempotency_key is not null;
 create index outbox_by_time on aftercommit.outbox (created_at desc, id desc);
 create index outbox_unrouted on aftercommit.outbox (created_at) where routed_at is null;
-create index outbox_unpublished on aftercommit.outbox (created_at, id) where published_at is null;
+-- By id, which is how the last delivery of an event finds it: by time, it was read from one end to the other for that.
+create index outbox_unpublished on aftercommit.outbox (id) where published_at is null;
 
 create table aftercommit.connections (
   name        text primary key,

@@ -12,24 +12,30 @@
 --   shipment_id | null: of an order that is confirmed with its commit and ships, answer_status, answer_body
 -- p_routes: [{ rule_name, target_name, transformer | null }], named by their index.
 -- p_rules_version: by which the caller routed the deliveries; null when it did not.
+-- p_sender: who makes the first deliveries at once, and so has them written as claimed, instead of claiming them after it; null:
+--   nobody. { claimed_by, deliveries_for_ms, except_targets[], messages { for_ms, silence_ms {}, configured[], is_counted } | null }
 --
 -- Returns one row per order: what its receipt holds, and whether this call decided it. A repeat has its stored fingerprint and
--- answer with it; a null state says that the key belongs to a request with another fingerprint, which is not decided.
+-- answer with it; a null state says that the key belongs to a request with another fingerprint, which is not decided. Of what was
+-- claimed: which of the routes, by their index, and what the sender of the message needs to know.
 -- Idempotent by order id. VOLATILE: each statement takes a new snapshot, so that the select that follows a lost insert sees
 -- the row that it waited for.
 -- Lock order, everywhere: group, then receipts and orders by id, then a sale's customers, sales, and inventory by sku, last.
-create function aftercommit.commit_orders(p_group_id uuid, p_orders jsonb, p_routes jsonb, p_rules_version bigint, p_now timestamptz)
+create function aftercommit.commit_orders(p_group_id uuid, p_orders jsonb, p_routes jsonb, p_rules_version bigint, p_sender jsonb,
+                                         p_now timestamptz)
 returns table (order_id uuid, state text, outcome jsonb, decided_now boolean, fingerprint text, created_at timestamptz,
-               answer_status int, answer_body text)
+               answer_status int, answer_body text, claimed_routes int[], message jsonb)
 -- Every statement here looks rows up by their keys, whatever the orders are: one plan, made once. Planning it anew would cost
 -- more than running it, and a plan made while the tables were small would read them from one end to the other.
 language plpgsql volatile set plan_cache_mode = force_generic_plan
 set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
-  v_new     uuid[];
-  v_refused jsonb;
-  v_taken   uuid[];
+  v_new      uuid[];
+  v_refused  jsonb;
+  v_taken    uuid[];
+  v_routes   int[] := '{}';
+  v_messages jsonb := '{}';
 begin
   if p_group_id is not null then
     perform 1 from aftercommit.groups g where g.group_id = p_group_id and g.state = 'OPEN' for share;
@@ -44,7 +50,8 @@ begin
   v_new := aftercommit.claim_commits(p_orders, p_now);
   if cardinality(v_new) < jsonb_array_length(p_orders) then
     return query
-      select q.order_id, r.state, coalesce(r.outcome, '{}'), false, q.fingerprint, q.created_at, r.answer_status, r.answer_body
+      select q.order_id, r.state, coalesce(r.outcome, '{}'), false, q.fingerprint, q.created_at, r.answer_status, r.answer_body,
+             '{}'::int[], null::jsonb
       from aftercommit.order_requests q
       left join aftercommit.step_receipts r on r.order_id = q.order_id and r.step = 'commit' and r.op = 'do'
       where q.order_id in (select o.order_id from jsonb_to_recordset(p_orders) as o (order_id uuid))
@@ -56,13 +63,14 @@ begin
   v_taken := array(select n from unnest(v_new) as n where not v_refused ? n::text);
   if v_refused <> '{}' then perform aftercommit.refuse_commits(p_orders, v_refused); end if;
   if v_taken <> '{}' then
-    perform aftercommit.insert_orders(p_group_id, p_orders, p_routes, v_taken, p_now);
+    v_routes := aftercommit.claimed_routes(p_routes, p_sender);
+    v_messages := aftercommit.insert_orders(p_group_id, p_orders, p_routes, v_taken, p_sender, v_routes, p_now);
     perform aftercommit.take_stock(p_orders, v_taken, p_now);
   end if;
 
   return query
     select n, case when v_refused ? n::text then 'refused' else 'done' end, coalesce(v_refused -> n::text, '{}'), true,
-           null::text, p_now, null::int, null::text
+           null::text, p_now, null::int, null::text, v_routes, v_messages -> n::text
     from unnest(v_new) as n;
 end $$;
 
@@ -85,8 +93,9 @@ begin
     insert into aftercommit.step_receipts (order_id, step, op, state, answer_status, answer_body, created_at, updated_at)
     select o.order_id, 'commit', 'do', 'done', o.answer_status, o.answer_body, p_now, p_now
     from jsonb_to_recordset(p_orders) as o (order_id uuid, fingerprint text, answer_status int, answer_body text)
-    where o.fingerprint is null
-       or exists (select 1 from aftercommit.order_requests q where q.order_id = o.order_id and q.fingerprint = o.fingerprint)
+    -- Joined: as "exists" beside an "or" it was planned as a hash of all requests that there are.
+    left join aftercommit.order_requests q on q.order_id = o.order_id
+    where o.fingerprint is null or q.fingerprint = o.fingerprint
     order by o.order_id
     on conflict do nothing
     returning order_id)
@@ -268,12 +277,32 @@ begin
   where i.sku = w.sku;
 end $$;
 
+-- The routes, by their index, whose deliveries the sender makes at once: none whose rule or target is to wait.
+create function aftercommit.claimed_routes(p_routes jsonb, p_sender jsonb) returns int[]
+language plpgsql volatile as $$
+begin
+  if p_sender is null then return '{}'; end if;
+  return array(
+    select (r.position - 1)::int
+    from rows from (jsonb_to_recordset(p_routes) as (rule_name text, target_name text)) with ordinality as r (rule_name, target_name, position)
+    where not p_sender -> 'except_targets' ? r.target_name
+      and not exists (select 1 from aftercommit.rules u where u.name = r.rule_name and u.state = 'PAUSED')
+      and not exists (select 1 from aftercommit.targets t where t.name = r.target_name and t.state = 'PAUSED'));
+end $$;
+
 -- The rows of accepted orders, in one statement. What a person is told is as in `tell`; a confirmed order that ships or comes
--- from a cart has its next steps written with it.
-create function aftercommit.insert_orders(p_group_id uuid, p_orders jsonb, p_routes jsonb, p_taken uuid[], p_now timestamptz)
-returns void
+-- from a cart has its next steps written with it. Deliveries of the claimed routes, and messages when the sender takes them, are
+-- written as claimed. Returns what the sender of each claimed message needs to know: { order_id: message }.
+create function aftercommit.insert_orders(p_group_id uuid, p_orders jsonb, p_routes jsonb, p_taken uuid[], p_sender jsonb,
+                                          p_claimed_routes int[], p_now timestamptz)
+returns jsonb
 language plpgsql volatile as $$
 #variable_conflict use_column
+declare
+  v_claimed_by text := p_sender ->> 'claimed_by';
+  v_tells      jsonb := nullif(p_sender -> 'messages', 'null');
+  v_configured text[] := array(select jsonb_array_elements_text(v_tells -> 'configured'));
+  v_messages   jsonb;
 begin
   with o as materialized (
     select *
@@ -305,10 +334,16 @@ begin
            o.workflow_id, case when jsonb_typeof(o.deliveries) = 'array' then p_now end, case when o.deliveries = '[]' then p_now end
     from o),
   sent as (
-    insert into aftercommit.deliveries (delivery_id, event_id, aggregate_id, seq, rule_name, target_name, transformer, created_at)
+    insert into aftercommit.deliveries (delivery_id, event_id, aggregate_id, seq, rule_name, target_name, transformer, created_at,
+                                        state, attempts, claimed_by, send_until, first_attempt_at)
     select d.id, (o.event ->> 'id')::uuid, o.order_id, 1, p_routes -> d.route ->> 'rule_name', p_routes -> d.route ->> 'target_name',
-           nullif(p_routes -> d.route -> 'transformer', 'null'), p_now
-    from o, jsonb_to_recordset(nullif(o.deliveries, 'null')) as d (id uuid, route int)),
+           nullif(p_routes -> d.route -> 'transformer', 'null'), p_now,
+           case when c.claimed then 'SENDING' else 'READY' end, case when c.claimed then 1 else 0 end,
+           case when c.claimed then v_claimed_by end,
+           case when c.claimed then now() + (p_sender ->> 'deliveries_for_ms')::int * interval '1 millisecond' end,
+           case when c.claimed then now() end
+    from o, jsonb_to_recordset(nullif(o.deliveries, 'null')) as d (id uuid, route int),
+         lateral (select d.route = any (p_claimed_routes) as claimed) c),
   told as (
     insert into aftercommit.notifications (notification_id, event_id, order_id, customer_id, template, template_version, language,
                                            channels, status, reason, ended_at, expires_at, created_at, updated_at)
@@ -322,15 +357,48 @@ begin
     left join aftercommit.customer_preferences p on p.customer_id = o.customer_id
     cross join lateral (select cardinality(coalesce(p.channels, o.channels)) = 0 as none) c
     where t.definition ->> 'state' = 'ENABLED'
-    returning notification_id, order_id, channels)
-  insert into aftercommit.notification_attempts (attempt_id, notification_id, order_id, n, channel, created_at)
-  select (o.notification ->> 'attempt_id')::uuid, n.notification_id, n.order_id, 1, n.channels[1], p_now
-  from told n join o on o.order_id = n.order_id
-  where cardinality(n.channels) > 0;
+    returning notification_id, order_id, customer_id, template_version, language, channels),
+  first_calls as (
+    select (o.notification ->> 'attempt_id')::uuid as attempt_id, n.notification_id, n.order_id, o.phone_hash, n.customer_id,
+           n.template_version, n.language, n.channels,
+           -- The first that has a sender; with none of them it is the first, and whoever sends it says so.
+           coalesce((select wanted.channel from unnest(n.channels) with ordinality as wanted (channel, position)
+                     where wanted.channel = any (v_configured) order by wanted.position limit 1), n.channels[1]) as channel
+    from told n join o on o.order_id = n.order_id
+    where cardinality(n.channels) > 0),
+  attempts as (
+    insert into aftercommit.notification_attempts (attempt_id, notification_id, order_id, n, channel, created_at,
+                                                   state, claimed_by, sends, started_at, phone_hash, send_until, silent_at)
+    select f.attempt_id, f.notification_id, f.order_id, 1, case when v_tells is null then f.channels[1] else f.channel end, p_now,
+           case when v_tells is null then 'READY' else 'SENDING' end, case when v_tells is not null then v_claimed_by end,
+           case when v_tells is null then 0 else 1 end, case when v_tells is not null then now() end,
+           case when v_tells is not null then f.phone_hash end,
+           now() + (v_tells ->> 'for_ms')::int * interval '1 millisecond',
+           now() + (v_tells -> 'silence_ms' ->> f.channel)::int * interval '1 millisecond'
+    from first_calls f),
+  -- As a claim counts them: each number once, in the order of the hashes.
+  counted as (
+    insert into aftercommit.recipient_days as days (phone_hash, day, messages)
+    select f.phone_hash, (now() at time zone 'UTC')::date, count(*) from first_calls f
+    where (v_tells ->> 'is_counted')::boolean group by 1 order by 1
+    on conflict (phone_hash, day) do update set messages = days.messages + excluded.messages
+    returning phone_hash, messages)
+  select jsonb_object_agg(f.order_id, jsonb_build_object(
+           'channel', f.channel, 'wanted', f.channels, 'templateVersion', f.template_version, 'language', f.language,
+           'timeZone', p.time_zone, 'quietHours', p.quiet_hours, 'messagesToday', d.messages,
+           'known', (select jsonb_object_agg(r.channel, jsonb_build_object('optedOut', r.opted_out_at is not null,
+                              'lastInboundAt', (extract(epoch from r.last_inbound_at) * 1000)::bigint))
+                     from aftercommit.recipients r where r.phone_hash = f.phone_hash)))
+  into v_messages
+  from first_calls f
+  left join aftercommit.customer_preferences p on p.customer_id = f.customer_id
+  left join counted d on d.phone_hash = f.phone_hash
+  where v_tells is not null;
 
   perform aftercommit.intend_fulfilment(o.order_id, o.shipment_id, null, 0, p_now)
   from jsonb_to_recordset(p_orders) as o (order_id uuid, status text, shipping jsonb, cart_id text, shipment_id uuid)
   where o.order_id = any (p_taken) and o.status = 'CONFIRMED' and (o.cart_id is not null or jsonb_typeof(o.shipping) = 'object');
+  return coalesce(v_messages, '{}');
 end $$;
 
 -- What is to be done for an order from the moment on which it is confirmed, in the transaction that confirms it: a shipment

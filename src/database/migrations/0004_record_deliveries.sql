@@ -2,7 +2,7 @@
 -- an earlier sender counts when it delivered, and changes nothing otherwise. Idempotent.
 --
 -- Each element of p_results:
---   delivery_id, event_id, n, claimed_by, result ('delivered' | 'retry' | 'dead'), http_status, latency_ms, error_code, error,
+--   delivery_id, event_id, n, claimed_by, started_at, result ('delivered' | 'retry' | 'dead'), http_status, latency_ms, error_code, error,
 --   retry_in_ms, asked_to_wait
 --
 -- VOLATILE: each statement takes a new snapshot, so that two last deliveries that end at once do not each miss the other.
@@ -16,11 +16,14 @@ declare
   -- Named beside each join, so that rows are looked up by it and never joined from the table's side.
   v_ids       uuid[] := array(select r.delivery_id from jsonb_to_recordset(p_results) as r (delivery_id uuid));
 begin
-  update aftercommit.delivery_attempts a
-  set latency_ms = r.latency_ms, http_status = r.http_status, result = r.result, error_code = r.error_code, error = r.error
-  from jsonb_to_recordset(p_results) as r (delivery_id uuid, n int, result text, http_status int, latency_ms int,
-                                           error_code text, error text)
-  where a.delivery_id = any (v_ids) and a.delivery_id = r.delivery_id and a.n = r.n;
+  -- The row of an attempt that was claimed with its order's commit is written here.
+  insert into aftercommit.delivery_attempts as a (delivery_id, n, started_at, latency_ms, http_status, result, error_code, error)
+  select r.delivery_id, r.n, r.started_at, r.latency_ms, r.http_status, r.result, r.error_code, r.error
+  from jsonb_to_recordset(p_results) as r (delivery_id uuid, n int, started_at timestamptz, result text, http_status int,
+                                           latency_ms int, error_code text, error text)
+  on conflict (delivery_id, n) do update
+    set latency_ms = excluded.latency_ms, http_status = excluded.http_status, result = excluded.result,
+        error_code = excluded.error_code, error = excluded.error;
 
   update aftercommit.deliveries d
   set state = case r.result when 'delivered' then 'DELIVERED' when 'dead' then 'DEAD' else 'READY' end,

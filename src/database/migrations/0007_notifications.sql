@@ -32,3 +32,28 @@ begin
     values ((p_notification ->> 'attempt_id')::uuid, v_id, p_order_id, 1, v_channels[1], p_now);
   end if;
 end $$;
+
+-- Stores calls that the provider accepted: { attempt_id, sid, status, rank, latency_ms }. What callbacks told before the answer
+-- stays. Returns those that were stored, and whether reports came before anybody knew whose message it is. Idempotent.
+create function aftercommit.record_accepted(p_calls jsonb) returns table (attempt_id uuid, early boolean)
+-- One plan, which looks each row up by its key, as in `record_deliveries`.
+language plpgsql volatile set plan_cache_mode = force_generic_plan
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off as $$
+#variable_conflict use_column
+declare
+  v_ids uuid[] := array(select c.attempt_id from jsonb_to_recordset(p_calls) as c (attempt_id uuid));
+begin
+  return query
+    update aftercommit.notification_attempts a
+    set state = 'ACCEPTED', message_sid = c.sid, latency_ms = c.latency_ms, send_until = null,
+        error_code = case when a.state = 'ACCEPTED' then a.error_code end, error = case when a.state = 'ACCEPTED' then a.error end,
+        provider_status = case when a.status_rank >= c.rank then a.provider_status else c.status end,
+        status_rank = greatest(a.status_rank, c.rank),
+        resolved_by = case when a.was_ambiguous then coalesce(a.resolved_by, 'late_answer') end,
+        accepted_at = coalesce(a.accepted_at, now()), finished_at = coalesce(a.finished_at, now())
+    from jsonb_to_recordset(p_calls) as c (attempt_id uuid, sid text, status text, rank int, latency_ms int)
+    where a.attempt_id = any (v_ids) and a.attempt_id = c.attempt_id
+      and (a.state in ('SENDING', 'AMBIGUOUS') or (a.state = 'ACCEPTED' and a.message_sid = c.sid))
+    returning a.attempt_id,
+      exists (select 1 from aftercommit.provider_callbacks p where p.message_sid = c.sid and p.attempt_id is null);
+end $$;
