@@ -63,13 +63,9 @@ export function createApp(deps: HttpDeps): Express {
     limitHeaders,
     refuseTrace,
   );
-  app.use(
-    statusRouter(deps),
-    metricsRouter(deps),
-    refuseWhileDraining(deps.health),
-    docsRouter(deps),
-    reconciliationStyleRouter(),
-  );
+  app.use(outside(statusRouter(deps), metricsRouter(deps)));
+  app.use(refuseWhileDraining(deps.health));
+  app.use(outside(docsRouter(deps), reconciliationStyleRouter()));
   // Without a key, and without a caller's limit: whoever is not who it says is refused by the signature.
   app.use(twilioWebhooksRouter(deps), participantWebhooksRouter(deps));
   app.use('/v1', guard(deps));
@@ -100,6 +96,12 @@ export function createApp(deps: HttpDeps): Express {
   app.use(unknownRoute);
   app.use(problemHandler(deps.log));
   return app;
+}
+
+/** What is not under /v1, where nearly all requests go: those pass it by at once, and not route after route. */
+function outside(...routers: readonly Router[]): RequestHandler {
+  const rest = Router().use(...routers);
+  return (req, res, next) => (req.url.startsWith('/v1/') ? next() : rest(req, res, next));
 }
 
 /** Nothing but this origin, no inline script or style. Not upgraded to https: on loopback there is none. */

@@ -1,7 +1,15 @@
-import { parsePhoneNumberFromString } from 'libphonenumber-js/max';
+import { parsePhoneNumberFromString, type PhoneNumber } from 'libphonenumber-js/max';
 import { InvalidValueError } from '../errors';
 import { E164 } from '../domain/message-rules';
 import { z } from './zod';
+
+/** Of the last number that was asked for: a request asks for the same one several times in a row. */
+let last: { phone: string; parsed: PhoneNumber | undefined } | undefined;
+
+function parse(phone: string): PhoneNumber | undefined {
+  if (last?.phone !== phone) last = { phone, parsed: parsePhoneNumberFromString(phone) };
+  return last.parsed;
+}
 
 /**
  * True for a number that can exist and costs its owner's callers no more than a call: premium-rate numbers are how
@@ -9,7 +17,7 @@ import { z } from './zod';
  * says what it cannot reach.
  */
 function isReachable(phone: string): boolean {
-  const number = parsePhoneNumberFromString(phone);
+  const number = parse(phone);
   return number !== undefined && number.isPossible() && number.getType() !== 'PREMIUM_RATE';
 }
 
@@ -25,7 +33,7 @@ export const Phone = z
 
 /** ISO 3166 code of a number's country, in capitals; null when it cannot be told, as of satellite phones. */
 export function countryOf(phone: string): string | null {
-  return parsePhoneNumberFromString(phone)?.country ?? null;
+  return parse(phone)?.country ?? null;
 }
 
 /**
