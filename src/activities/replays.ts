@@ -9,7 +9,11 @@ import { withHeartbeat } from './heartbeat';
 import { wakeOwners } from './successors';
 
 /** Deliveries of one replay that may wait at once: a target that fails must not gather the whole archive. */
-const REPLAY_OPEN_MAX = 500;
+const REPLAY_OPEN_MAX = 2_000;
+/** Deliveries of one claim, as many as one step routes to one target: a claim costs as much for few as for many. */
+const REPLAY_CLAIM_MAX = 500;
+/** One activity goes on for so long: a step in history for each 500 events took a second. Its own time is 2 min. */
+const REPLAY_MS_MAX = 30_000;
 /** What was being sent at a cancel is looked for again after this: most sends end within a second. */
 const CANCELLED_LOOK_MS = 1_000;
 /** Owners that are woken at once; each is a call to Temporal. */
@@ -17,7 +21,7 @@ const OWNERS_PER_PAGE = 50;
 
 export interface ReplayActivities {
   /**
-   * Routes the next events of a replay and sends what is due of it. Idempotent by the deliveries' ids.
+   * Routes events of a replay and sends what is due of it, for some time. Idempotent by the deliveries' ids.
    * @returns in how many milliseconds there is more to do, or null when it is at its end or paused
    */
   sendReplay(input: { replayId: string }): Promise<{ state: ReplayState; waitMs: number | null }>;
@@ -32,18 +36,12 @@ export function createReplayActivities(deps: DeliveryDeps): ReplayActivities {
   return {
     sendReplay: ({ replayId }) =>
       withHeartbeat(async () => {
-        const route = await deps.rules.current();
-        const at = deps.now().toISOString();
-        const progress = await advanceReplay(pool, replayId, { route, at, openMax: REPLAY_OPEN_MAX });
-        if (progress === null) return { state: 'CANCELLED', waitMs: null };
-        if (progress.state === 'CANCELLED' && progress.open > 0) {
-          return { state: 'CANCELLED', waitMs: CANCELLED_LOOK_MS };
+        const deadline = performance.now() + REPLAY_MS_MAX;
+        for (;;) {
+          const { state, waitMs } = await sendSome(replayId);
+          if (waitMs !== 0) return { state, waitMs };
+          if (performance.now() > deadline) return { state, waitMs: WAIT_MS_MIN };
         }
-        if (progress.state !== 'RUNNING') return { state: progress.state, waitMs: null };
-        const rate = { name: `replay/${replayId}`, perSecond: progress.ratePerSecond };
-        await sendDue(deps, { replayId }, { rate });
-        if (!progress.routed) return { state: 'RUNNING', waitMs: WAIT_MS_MIN };
-        return { state: 'RUNNING', waitMs: await untilNext(replayId, progress.open) };
       }),
 
     redriveDeadLetters: ({ redriveId }) =>
@@ -69,6 +67,22 @@ export function createReplayActivities(deps: DeliveryDeps): ReplayActivities {
       }
     },
   };
+
+  /** @returns 0 when there is more to do at once */
+  async function sendSome(replayId: string): Promise<{ state: ReplayState; waitMs: number | null }> {
+    const route = await deps.rules.current();
+    const at = deps.now().toISOString();
+    const progress = await advanceReplay(pool, replayId, { route, at, openMax: REPLAY_OPEN_MAX });
+    if (progress === null) return { state: 'CANCELLED', waitMs: null };
+    const { state, open, routed, advanced } = progress;
+    if (state === 'CANCELLED' && open > 0) return { state, waitMs: CANCELLED_LOOK_MS };
+    if (state !== 'RUNNING') return { state, waitMs: null };
+    const rate = { name: `replay/${replayId}`, perSecond: progress.ratePerSecond };
+    await sendDue(deps, { replayId }, { rate, limit: REPLAY_CLAIM_MAX });
+    if (routed) return { state, waitMs: await untilNext(replayId, open) };
+    // Where what is open has to wait, so has what comes after it.
+    return { state, waitMs: advanced ? 0 : WAIT_MS_MIN };
+  }
 
   /** All that is routed and open may be paused with its rule or target: whoever resumes that wakes the replay. */
   async function untilNext(replayId: string, open: number): Promise<number | null> {

@@ -137,7 +137,8 @@ export async function recordDeliveries(pool: Pool, records: readonly DeliveryRec
   const rows = records.map(({ claimedBy, delivery, result }) => ({
     claimed_by: claimedBy,
     delivery_id: delivery.deliveryId,
-    event_id: delivery.event.id,
+    // A replay says nothing of whether its event is published.
+    event_id: delivery.replayId === null ? delivery.event.id : null,
     n: delivery.attempt,
     started_at: delivery.firstAttemptAt,
     result: result.result,

@@ -33,7 +33,7 @@ export interface ReplayView {
 }
 
 /** Events that one step routes; each becomes a delivery per target. */
-const ROUTE_MAX = 100;
+const ROUTE_MAX = 500;
 
 /** Events `o` that a replay's filter $1 takes. */
 const MATCHES = `
@@ -152,6 +152,8 @@ export interface ReplayProgress {
   open: number;
   /** True when every event has its deliveries. */
   routed: boolean;
+  /** True when this step gave some to events. */
+  advanced: boolean;
 }
 
 /**
@@ -188,18 +190,20 @@ export async function advanceReplay(
         ratePerSecond,
         open: await dropUnsent(client, replayId),
         routed: isRouted,
+        advanced: false,
       };
     }
+    const still = { ratePerSecond, open: replay.open, routed: isRouted, advanced: false };
     if (replay.state !== 'RUNNING' || (!isRouted && replay.open >= how.openMax)) {
-      return { state: replay.state, ratePerSecond, open: replay.open, routed: isRouted };
+      return { ...still, state: replay.state };
     }
     if (isRouted) {
-      if (replay.open > 0) return { state: 'RUNNING', ratePerSecond, open: replay.open, routed: true };
+      if (replay.open > 0) return { ...still, state: 'RUNNING' };
       await client.query(
         `update aftercommit.replays set state = 'COMPLETED', updated_at = now() where replay_id = $1`,
         [replayId],
       );
-      return { state: 'COMPLETED', ratePerSecond, open: 0, routed: true };
+      return { ...still, state: 'COMPLETED' };
     }
     const events = await client.query<OutboxRow & { position: number }>(
       `select ${OUTBOX_COLUMNS}, o.position from aftercommit.outbox o
@@ -217,7 +221,7 @@ export async function advanceReplay(
       `update aftercommit.replays set position = $2, events_routed = events_routed + $3, updated_at = now() where replay_id = $1`,
       [replayId, reached, events.rows.length],
     );
-    return { state: 'RUNNING', ratePerSecond, open: replay.open + 1, routed: false };
+    return { ...still, state: 'RUNNING', open: replay.open + 1, advanced: true };
   });
 }
 

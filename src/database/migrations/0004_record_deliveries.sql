@@ -2,7 +2,7 @@
 -- an earlier sender counts when it delivered, and changes nothing otherwise. Idempotent.
 --
 -- Each element of p_results:
---   delivery_id, event_id, n, claimed_by, started_at, result ('delivered' | 'retry' | 'dead'), http_status, latency_ms, error_code, error,
+--   delivery_id, event_id | null: of a replay, n, claimed_by, started_at, result ('delivered' | 'retry' | 'dead'), http_status, latency_ms, error_code, error,
 --   retry_in_ms, asked_to_wait
 --
 -- VOLATILE: each statement takes a new snapshot, so that two last deliveries that end at once do not each miss the other.
@@ -38,7 +38,7 @@ begin
     and (r.result = 'delivered' or (d.state = 'SENDING' and d.claimed_by = r.claimed_by));
 
   select array_agg(distinct (r ->> 'event_id')::uuid) into v_delivered
-  from jsonb_array_elements(p_results) as r where r ->> 'result' = 'delivered';
+  from jsonb_array_elements(p_results) as r where r ->> 'result' = 'delivered' and r ->> 'event_id' is not null;
   if v_delivered is null then return; end if;
 
   -- Last deliveries that end at once take turns on the event's row.
