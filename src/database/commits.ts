@@ -10,7 +10,7 @@ import {
   type Places,
 } from '../domain/orders';
 import { GroupClosedError, RulesChangedError } from '../errors';
-import { envelopeOf, notificationOf, type OutboxRow } from './events';
+import { asStored, envelopeOf, notificationOf, type OutboxRow } from './events';
 import {
   firstClaimsOf,
   senderRow,
@@ -260,7 +260,7 @@ function eventOf({ orderId, request }: AskedOrder, at: string): OutboxRow & { ty
     seq: 1,
     source: ORDER_SOURCE,
     type,
-    payload: { ...detail, seq: 1 },
+    payload: asStored({ ...detail, seq: 1 }) as OutboxRow['payload'],
     created_at: at,
   };
 }

@@ -93,6 +93,19 @@ export interface OutboxRow {
 export const OUTBOX_COLUMNS =
   'o.id, o.aggregate_type, o.aggregate_id, o.subject, o.seq, o.source, o.type, o.payload, o.created_at';
 
+/**
+ * A payload as PostgreSQL gives it back: jsonb keeps the members of an object by the length of their names, then by their bytes.
+ * An event that is sent before it was read has to have the bytes that every repeat of it has.
+ */
+export function asStored(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(asStored);
+  if (value === null || typeof value !== 'object') return value;
+  const members = Object.entries(value).filter(([, member]) => member !== undefined);
+  // Our names are ASCII: characters are bytes.
+  members.sort(([a], [b]) => a.length - b.length || (a < b ? -1 : 1));
+  return Object.fromEntries(members.map(([name, member]) => [name, asStored(member)]));
+}
+
 /** The envelope of a row. What it is about and `seq` come first, the rest in the row's own order: the same row, the same bytes. */
 export function envelopeOf(row: OutboxRow): EventEnvelope {
   const about =
