@@ -30,6 +30,24 @@ end $$;
 create trigger audit_is_append_only before update or delete on aftercommit.audit
   for each row execute function aftercommit.refuse_change();
 
+-- What the columns of the tables that every order writes may hold. Domains, because their checks are made ready once for a session,
+-- and those of a table for each statement: a sixth of what an order by itself cost PostgreSQL (three pairs: 16 to 19 %).
+create domain aftercommit.receipt_op as text check (value in ('do', 'undo'));
+create domain aftercommit.receipt_state as text check (value in ('intended', 'done', 'refused', 'fenced'));
+create domain aftercommit.order_status as text check (value in ('PENDING_PAYMENT', 'CONFIRMED', 'SHIPPED', 'COMPLETED', 'COMPENSATING', 'CANCELLED', 'EXPIRED', 'FAILED'));
+create domain aftercommit.payment_mode as text check (value in ('none', 'charge', 'wait'));
+create domain aftercommit.payment_status as text check (value in ('NONE', 'PENDING', 'PAID', 'PARTIALLY_REFUNDED', 'REFUNDED', 'FAILED'));
+create domain aftercommit.amount_minor as bigint check (value >= 0);
+create domain aftercommit.units as int check (value > 0);
+create domain aftercommit.aggregate_type as text check (value in ('order', 'subject'));
+create domain aftercommit.delivery_state as text check (value in ('READY', 'SENDING', 'DELIVERED', 'DEAD'));
+create domain aftercommit.delivery_result as text check (value in ('delivered', 'retry', 'dead'));
+create domain aftercommit.notification_status as text check (value in ('PENDING', 'DELIVERED', 'UNREACHED', 'SUPPRESSED', 'EXPIRED'));
+create domain aftercommit.channel as text check (value in ('sms', 'whatsapp', 'voice'));
+create domain aftercommit.message_state as text check (value in ('READY', 'SENDING', 'ACCEPTED', 'REJECTED', 'AMBIGUOUS', 'HELD'));
+create domain aftercommit.resolved_by as text check (value in ('callback', 'look_up', 'late_answer', 'resend', 'operator', 'abandoned'));
+create domain aftercommit.message_outcome as text check (value in ('delivered', 'failed', 'silent', 'suppressed'));
+
 -- What was asked for, written before the workflow starts. The body holds personal data until the commit has moved it
 -- into the order's own rows; then it is set to null. The fingerprint stays as long as the key is honoured.
 create table aftercommit.order_requests (
@@ -46,8 +64,8 @@ create index order_requests_undecided on aftercommit.order_requests (created_at)
 create table aftercommit.step_receipts (
   order_id      uuid not null,
   step          text not null,
-  op            text not null check (op in ('do', 'undo')),
-  state         text not null check (state in ('intended', 'done', 'refused', 'fenced')),
+  op            aftercommit.receipt_op not null,
+  state         aftercommit.receipt_state not null,
   outcome       jsonb not null default '{}',
   -- The first decided answer to the caller, replayed byte for byte. Only `commit` receipts have one.
   answer_status int,
@@ -69,11 +87,10 @@ create table aftercommit.orders (
   order_id       uuid primary key,
   caller         text not null,
   customer_id    text not null,
-  status         text not null check (status in ('PENDING_PAYMENT', 'CONFIRMED', 'SHIPPED', 'COMPLETED', 'COMPENSATING',
-                                                 'CANCELLED', 'EXPIRED', 'FAILED')),
-  payment_mode   text not null check (payment_mode in ('none', 'charge', 'wait')),
-  payment_status text not null check (payment_status in ('NONE', 'PENDING', 'PAID', 'PARTIALLY_REFUNDED', 'REFUNDED', 'FAILED')),
-  total_minor    bigint not null check (total_minor >= 0),
+  status         aftercommit.order_status not null,
+  payment_mode   aftercommit.payment_mode not null,
+  payment_status aftercommit.payment_status not null,
+  total_minor    aftercommit.amount_minor not null,
   currency       text not null,
   -- How the order is being closed while its compensations run: { event, status, code }.
   ending         jsonb,
@@ -147,8 +164,8 @@ create table aftercommit.order_lines (
   order_id         uuid not null references aftercommit.orders on delete cascade,
   line_number      int not null,
   sku              text not null,
-  quantity         int not null check (quantity > 0),
-  unit_price_minor bigint not null check (unit_price_minor >= 0),
+  quantity         aftercommit.units not null,
+  unit_price_minor aftercommit.amount_minor not null,
   primary key (order_id, line_number)
 );
 
@@ -225,7 +242,7 @@ create table aftercommit.outbox (
   id             uuid primary key,
   -- Rises in the order of the events of one aggregate, because its row is locked when the number is taken. Replays go by it.
   position       bigint generated always as identity unique,
-  aggregate_type text not null check (aggregate_type in ('order', 'subject')),
+  aggregate_type aftercommit.aggregate_type not null,
   aggregate_id   uuid not null,
   -- The subject as its caller wrote it; null for orders.
   subject        text,
@@ -314,7 +331,7 @@ create table aftercommit.deliveries (
   -- Attempts up to then: its retry policy begins anew, its attempts go on counting.
   attempts_before int not null default 0,
   redrive_id      uuid,
-  state           text not null default 'READY' check (state in ('READY', 'SENDING', 'DELIVERED', 'DEAD')),
+  state           aftercommit.delivery_state not null default 'READY',
   attempts        int not null default 0,
   claimed_by      text,
   send_until      timestamptz,
@@ -341,7 +358,7 @@ create table aftercommit.delivery_attempts (
   latency_ms  int,
   http_status int,
   -- null until a result is known: a crash between the send and its record leaves it so.
-  result      text check (result in ('delivered', 'retry', 'dead')),
+  result      aftercommit.delivery_result,
   error_code  text,
   error       text,
   primary key (delivery_id, n)
@@ -407,7 +424,7 @@ create table aftercommit.notifications (
   language        text,
   -- In the order in which they are tried.
   channels        text[] not null,
-  status          text not null default 'PENDING' check (status in ('PENDING', 'DELIVERED', 'UNREACHED', 'SUPPRESSED', 'EXPIRED')),
+  status          aftercommit.notification_status not null default 'PENDING',
   -- Why it ended so, for instance opted_out or 63016.
   reason          text,
   -- Attempts before this one told the person already, when an operator had it sent again.
@@ -435,8 +452,8 @@ create table aftercommit.notification_attempts (
   order_id        uuid not null,
   -- Counts 1, 2, 3 … over all channels of the notification.
   n               int not null,
-  channel         text not null check (channel in ('sms', 'whatsapp', 'voice')),
-  state           text not null default 'READY' check (state in ('READY', 'SENDING', 'ACCEPTED', 'REJECTED', 'AMBIGUOUS', 'HELD')),
+  channel         aftercommit.channel not null,
+  state           aftercommit.message_state not null default 'READY',
   claimed_by      text,
   send_until      timestamptz,
   next_attempt_at timestamptz not null default now(),
@@ -452,7 +469,7 @@ create table aftercommit.notification_attempts (
   was_ambiguous   boolean not null default false,
   ambiguous_at    timestamptz,
   -- What made an ambiguous one definite.
-  resolved_by     text check (resolved_by in ('callback', 'look_up', 'late_answer', 'resend', 'operator', 'abandoned')),
+  resolved_by     aftercommit.resolved_by,
   -- Of the number; null once the person was erased.
   phone_hash      text,
   message_sid     text unique,
@@ -461,7 +478,7 @@ create table aftercommit.notification_attempts (
   status_rank     int not null default 0,
   answered_by     text,
   -- What that means for the person; null while nothing final is known.
-  outcome         text check (outcome in ('delivered', 'failed', 'silent', 'suppressed')),
+  outcome         aftercommit.message_outcome,
   error_code      text,
   error           text,
   latency_ms      int,

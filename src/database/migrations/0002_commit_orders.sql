@@ -50,7 +50,7 @@ begin
   v_new := aftercommit.claim_commits(p_orders, p_now);
   if cardinality(v_new) < jsonb_array_length(p_orders) then
     return query
-      select q.order_id, r.state, coalesce(r.outcome, '{}'), false, q.fingerprint, q.created_at, r.answer_status, r.answer_body,
+      select q.order_id, r.state::text, coalesce(r.outcome, '{}'), false, q.fingerprint, q.created_at, r.answer_status, r.answer_body,
              '{}'::int[], null::jsonb
       from aftercommit.order_requests q
       left join aftercommit.step_receipts r on r.order_id = q.order_id and r.step = 'commit' and r.op = 'do'
