@@ -88,15 +88,15 @@ interface Measured {
 
 async function measure(measuring: Measuring): Promise<Measured> {
   const { rig, place, running, load, options } = measuring;
-  const { url } = running;
+  const { url, others = [] } = running;
   await rig.receivers.reset();
-  const warmUp = await rig.load.run({ url, load, seconds: options.warmUpSeconds });
+  const warmUp = await rig.load.run({ url, others, load, seconds: options.warmUpSeconds });
   if (acceptedOf(warmUp) === 0) throw new Error(noneAccepted(warmUp, running));
   await untilRecorded(measuring, acceptedOf(warmUp));
   // Each cell begins with the same amount of log to write.
   await rig.postgres.query('checkpoint');
   const cpuBefore = readCpu(rig, place, running);
-  const asks = await rig.load.run({ url, load, seconds: options.seconds });
+  const asks = await rig.load.run({ url, others, load, seconds: options.seconds });
   const accepted = acceptedOf(asks);
   const lastRecordAt = await untilRecorded(measuring, acceptedOf(warmUp) + accepted);
   const cpu = cpuPerOrder(cpuBefore, readCpu(rig, place, running), accepted);

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { ARMS } from './arms';
+import { ALL_ARMS, ARMS } from './arms';
 import type { Arm } from './arms/arm';
 import { LOADS, type Load } from './loads';
 import { SCENARIOS } from './scenarios';
@@ -41,10 +41,10 @@ export function readOptions(args: readonly string[]): BenchOptions {
     },
   });
   const { quick } = values;
-  const arms = ARMS.filter(({ name }) => positionals.includes(name));
+  const arms = ALL_ARMS.filter(({ name }) => positionals.includes(name));
   const loads = LOADS.filter(({ name }) => positionals.includes(name));
   const scenarios = SCENARIOS.filter(({ name }) => positionals.includes(name));
-  const known = new Set([...ARMS, ...LOADS, ...SCENARIOS].map(({ name }) => name));
+  const known = new Set([...ALL_ARMS, ...LOADS, ...SCENARIOS].map(({ name }) => name));
   const unknown = positionals.filter((name) => !known.has(name));
   if (unknown.length > 0)
     throw new Error(`There is no ${unknown.join(', ')}. There is: ${[...known].join(', ')}.`);

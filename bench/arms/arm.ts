@@ -16,6 +16,8 @@ export interface ArmPlaces {
 export interface RunningArm {
   /** Of its API. */
   url: string;
+  /** Further APIs of it, when it is several; orders go to all of them in turn. */
+  others?: readonly string[];
   /** Its own processes: their CPU time is `node`. */
   nodes: ManagedProcess[];
   /** What it brings besides, but for Temporal: their CPU time is `engine`. */

@@ -2,6 +2,7 @@ import type { Arm } from './arm';
 import { PEER_ARMS } from './peers';
 import { productArm } from './product';
 import { RESTATE_ARM } from './restate';
+import { scaledArm } from './scaled';
 
 /** In the order of the table: the product first, what it is compared with below. */
 export const ARMS: readonly Arm[] = [
@@ -10,3 +11,6 @@ export const ARMS: readonly Arm[] = [
   ...PEER_ARMS,
   RESTATE_ARM,
 ];
+
+/** And those that are measured only when they are named. */
+export const ALL_ARMS: readonly Arm[] = [...ARMS, scaledArm(2), scaledArm(3)];

@@ -1,4 +1,4 @@
-import { ARMS } from '../arms';
+import { ALL_ARMS } from '../arms';
 import type { Figures } from '../cell';
 import { median } from '../quantiles';
 import type { Results } from './results';
@@ -77,7 +77,7 @@ interface Bar {
 }
 
 function barsOf({ cells }: Results, { load, figure }: Panel): Bar[] {
-  return ARMS.flatMap(({ name }) => {
+  return ALL_ARMS.flatMap(({ name }) => {
     const cell = cells.find((one) => one.arm === name && one.load === load);
     if (cell === undefined || cell.rounds.length === 0) return [];
     const value = median(cell.rounds.map(figure));

@@ -1,4 +1,4 @@
-import { ARMS } from '../arms';
+import { ALL_ARMS } from '../arms';
 import type { Figures } from '../cell';
 import { LOADS } from '../loads';
 import { median } from '../quantiles';
@@ -78,7 +78,7 @@ function markdownTable(header: readonly string[], rows: readonly (readonly strin
 /** All that was measured, a table for each load, in Markdown. */
 export function tablesOf(results: Results): string {
   const sections = LOADS.flatMap((load) => {
-    const cells = ARMS.flatMap((arm) =>
+    const cells = ALL_ARMS.flatMap((arm) =>
       results.cells.filter((cell) => cell.load === load.name && cell.arm === arm.name),
     );
     if (cells.length === 0) return [];

@@ -21,7 +21,7 @@ const REPEAT_WAIT_MS = 250;
 
 interface Caller {
   order: LoadOrder;
-  pool: Pool;
+  pools: Pool[];
   clock: Clock;
   asks: Ask[];
   asked: number;
@@ -29,19 +29,22 @@ interface Caller {
 
 async function run(order: LoadOrder): Promise<Ask[]> {
   const { connections = OPEN_LOOP_CONNECTIONS } = order.load;
-  const pool = new Pool(order.url, {
-    connections,
-    pipelining: 1,
-    headersTimeout: ANSWER_MS_MAX,
-    bodyTimeout: ANSWER_MS_MAX,
-  });
-  const caller: Caller = { order, pool, clock: createClock(), asks: [], asked: 0 };
+  const pools = [order.url, ...(order.others ?? [])].map(
+    (url) =>
+      new Pool(url, {
+        connections,
+        pipelining: 1,
+        headersTimeout: ANSWER_MS_MAX,
+        bodyTimeout: ANSWER_MS_MAX,
+      }),
+  );
+  const caller: Caller = { order, pools, clock: createClock(), asks: [], asked: 0 };
   try {
     if (order.load.ratePerSecond === undefined) await closedLoop(caller, connections);
     else await openLoop(caller, order.load.ratePerSecond);
     return caller.asks;
   } finally {
-    await pool.destroy();
+    await Promise.all(pools.map((pool) => pool.destroy()));
   }
 }
 
@@ -67,10 +70,11 @@ async function openLoop(caller: Caller, ratePerSecond: number): Promise<void> {
 
 async function ask(caller: Caller, dueAt: number): Promise<void> {
   const position = caller.asked++;
+  const pool = caller.pools[position % caller.pools.length]!;
   const key = randomUUID();
   const sku = skuAt(Math.floor(Math.random() * caller.order.load.skus));
   const body = orderBody(sku, position);
-  let answer = await post(caller.pool, key, body);
+  let answer = await post(pool, key, body);
   if (caller.order.repeatRefused === true) {
     for (
       let repeat = 0;
@@ -78,7 +82,7 @@ async function ask(caller: Caller, dueAt: number): Promise<void> {
       repeat += 1
     ) {
       await delay(REPEAT_WAIT_MS);
-      answer = await post(caller.pool, key, body);
+      answer = await post(pool, key, body);
     }
   }
   caller.asks.push({ key, sku, dueAt, answeredAt: caller.clock.now(), ...answer });

@@ -16,6 +16,8 @@ export interface Ask {
 
 export interface LoadOrder {
   url: string;
+  /** Orders go to these too, in turn. */
+  others?: readonly string[];
   load: Load;
   seconds: number;
   /** More than the service takes of one caller: answers 429 and 503 are asked again under the same key. */
