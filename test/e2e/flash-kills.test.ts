@@ -71,24 +71,24 @@ it('two processes sell one sale to the last unit, and no more', async () => {
   expect(processes).toHaveLength(2);
 });
 
-it('a process that is killed between its commit and the first attempts is followed by a workflow that makes them', async () => {
+it('a process that is killed with its window open, before its commit, leaves nothing behind, and another one takes the order', async () => {
   const { stack, databaseLink } = rig;
-  const reached = heldBefore(rig, 'first attempt', rig.orderIdOf('claimed'));
-  const placing = rig.place('claimed');
+  const reached = heldBefore(rig, 'commit', rig.orderIdOf('killed'));
+  const placing = rig.place('killed');
   await reached();
 
   process.kill(stack.api().pid, 'SIGKILL');
   await stack.api().exited;
   databaseLink.cut();
-  expect(await rig.statesOf('claimed')).toEqual(['SENDING', 'SENDING']);
-  expect(rig.heardOf('claimed')).toEqual({ events: 0, messages: 0 });
+  expect(await rig.statesOf('killed')).toEqual([]);
+  expect(rig.heardOf('killed')).toEqual({ events: 0, messages: 0 });
   await databaseLink.heal();
   rig.struck['kill'] = 1;
   await placing;
 
-  expect((await rig.placeUntilAnswered('claimed', { url: other })).status).toBe(201);
-  await rig.untilDone(['claimed']);
-  expect(rig.heardOf('claimed')).toEqual({ events: 1, messages: 1 });
+  expect((await rig.placeUntilAnswered('killed', { url: other })).status).toBe(201);
+  await rig.untilDone(['killed']);
+  expect(rig.heardOf('killed')).toEqual({ events: 1, messages: 1 });
 });
 
 it('leaves nothing that breaks an invariant', async () => {

@@ -6,7 +6,7 @@ import { waitFor } from '../support/wait';
 import { startStack, type HttpAnswer, type NewOrder, type Stack, type StackOptions } from './stack';
 
 /** A window, what a workflow waits after it, and Temporal's way to find that a worker has died; then it is delivered. */
-const RECOVERY_MS = 90_000;
+const RECOVERY_MS = 150_000;
 
 /** A system of its own whose orders go through the flash lane, and what is known of them beside every proxy. */
 export class FlashRig {

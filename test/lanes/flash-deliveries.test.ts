@@ -134,6 +134,33 @@ it('a provider that is down is left alone, and events are not', async () => {
   expect(rows).toEqual(Array(2).fill({ state: 'READY', sends: 0 }));
 });
 
+it('what has waited for too long is given back unsent, for its claim may be over', async () => {
+  await openLane({ groupMax: 1, sendingMax: 1 });
+  const [sent, late] = await ordersOf('late', 2);
+  const slow = gate();
+  world.answer = () => slow.opened.then(() => fine);
+  await lane.place(sent!);
+  await lane.place(late!);
+  await waitFor('the first is on its way', () => world.sent.length === 1 && world.told.length === 1);
+
+  const now = performance.now.bind(performance);
+  const clock = jest.spyOn(performance, 'now').mockImplementation(() => now() + 6_000);
+  try {
+    slow.open();
+    await lane.close();
+  } finally {
+    clock.mockRestore();
+  }
+
+  expect(await deliveriesOf(database.pool, [late!])).toEqual(['sink READY 0']);
+  expect([world.sent.length, world.told.length]).toEqual([1, 1]);
+  const { rows } = await database.pool.query(
+    'select state from aftercommit.notification_attempts where order_id = $1',
+    [late!.orderId],
+  );
+  expect(rows).toEqual([{ state: 'READY' }]);
+});
+
 describe('an order that needs more than deliveries', () => {
   const WISHES: [string, Wish, boolean][] = [
     ['is to be charged', { mode: 'charge' }, true],

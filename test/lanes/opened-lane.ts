@@ -26,7 +26,15 @@ export async function openLane(pool: Pool, limits: Partial<FlashLimits> = {}): P
     places: { temporalUiUrl: null, namespace: 'default' },
     phoneHash,
     log: silentLog,
-    limits: { ...FLASH_LIMITS, windowMs: 60_000, graceMs: 60_000, ...limits },
+    limits: {
+      ...FLASH_LIMITS,
+      keepOpen: false,
+      windowMs: 60_000,
+      graceMs: 60_000,
+      queueMax: 2_000,
+      backlogMax: 800,
+      ...limits,
+    },
   });
   return { lane, temporal, world };
 }

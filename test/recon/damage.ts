@@ -392,6 +392,37 @@ const unmarked = async (world: World): Promise<string> => {
   return `event:${eventId}`;
 };
 
+/** A group of the flash lane that was closed, and whose workflow is gone. */
+const unfinishedGroup = async (world: World): Promise<string> => {
+  const groupId = randomUUID();
+  await sql(
+    world,
+    `insert into aftercommit.groups (group_id, process, state, opened_at, closed_at) values ($1, 'planted', 'CLOSED', ${LONG_AGO}, ${LONG_AGO})`,
+    [groupId],
+  );
+  return `group:${groupId}`;
+};
+
+/** A sale that runs for a week, as its row is. */
+async function sale(world: World, row: { state: 'SCHEDULED' | 'OPEN'; sold: number }): Promise<string> {
+  const saleId = `planted-${randomUUID()}`;
+  await sql(
+    world,
+    `insert into aftercommit.sales (sale_id, sku, quantity, sold, state, created_at, closes_at)
+     values ($1, $2, 10, $3, $4, ${LONG_AGO}, now() + interval '7 days')`,
+    [saleId, await skuOf(world, await world.order('confirmed')), row.sold, row.state],
+  );
+  return saleId;
+}
+
+/** Written, and its workflow never began: it should be open by now. */
+const unfinishedSale = async (world: World): Promise<string> =>
+  `sale:${await sale(world, { state: 'SCHEDULED', sold: 0 })}`;
+
+/** It says that it sold what no order has. */
+const wrongSale = async (world: World): Promise<string> =>
+  `sale:${await sale(world, { state: 'OPEN', sold: 1 })}:0:1:0`;
+
 /** What can be planted anywhere. Ids that belong to one world only are planted there. */
 export const DAMAGES: readonly Damage[] = [
   repaired('undecided_request', undecided),
@@ -399,6 +430,8 @@ export const DAMAGES: readonly Damage[] = [
   repaired('stale_delivery', staleDelivery),
   repaired('overdue_order', overdue),
   repaired('stalled_replay', stalledReplay),
+  repaired('unfinished_group', unfinishedGroup),
+  repaired('unfinished_sale', unfinishedSale),
   repaired('order_without_run', withoutRun),
   repaired('run_of_ended_order', endedBehindItsRun),
   repaired('unsettled_capture', unsettled),
@@ -419,6 +452,7 @@ export const DAMAGES: readonly Damage[] = [
   parked('doubled_capture', doubled),
   parked('missing_refund', missingRefund),
   parked('run_without_order', strayRun),
+  parked('sale_counters', wrongSale),
   parked('order_without_receipt', lostReceipt),
   parked('receipt_without_order', lostOrder),
   parked('shipment_not_cancelled', notCancelled),
