@@ -104,7 +104,7 @@ const variables = z.object({
   AFTERCOMMIT_LANE: z.enum(['standard', 'flash']).default('standard'),
   AFTERCOMMIT_FLASH_WINDOW_MS: wholeNumber(100, 60_000).default(1_000),
   AFTERCOMMIT_FLASH_QUEUE_MAX: wholeNumber(1, 100_000).default(2_000),
-  AFTERCOMMIT_FLASH_BACKLOG_MAX: wholeNumber(1, 100_000).default(800),
+  AFTERCOMMIT_FLASH_BACKLOG_MAX: wholeNumber(1, 100_000).default(200),
   AFTERCOMMIT_EVENT_RETENTION_DAYS: wholeNumber(1, 36_500).default(365),
   AFTERCOMMIT_ORDER_RETENTION_DAYS: wholeNumber(KEPT_DAYS_MIN, 36_500).nullable().default(null),
   AFTERCOMMIT_KEY_RETENTION_DAYS: wholeNumber(KEPT_DAYS_MIN, 36_500).default(90),
