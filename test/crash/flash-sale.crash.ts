@@ -86,7 +86,7 @@ async function sellOut(saleId: string, sku: string, draw: () => number): Promise
         if (sold === QUANTITY) return 'over';
         return Number(sold) + Number(reserved) < QUANTITY && 'more';
       },
-      { deadlineMs: 120_000 },
+      { deadlineMs: 120_000, describe: () => rig.troubles() },
     ).finally(() => (looking = undefined)));
   const till = async (url: string): Promise<void> => {
     while (buyers < BUYERS_MAX) {
